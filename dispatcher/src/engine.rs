@@ -16,6 +16,7 @@ use crate::admission::{Admission, Limits};
 use crate::handing::Handing;
 use crate::kept::{Keeping, Kept, KeptOf, Listed, Looked, Stands, Whose, in_time};
 use crate::place::{Held, Places};
+use crate::sites::Post;
 use crate::tenants::Tenants;
 use crate::timers::Timers;
 use crate::unwritten::{Failures, Unwritten};
@@ -100,6 +101,8 @@ pub struct Engine {
     pub(crate) handing: Arc<Handing>,
     /// What could not be written when it was last tried.
     pub(crate) failures: Failures,
+    /// Since when nobody serves an area at a site, of the tenants that are owned here.
+    pub(crate) away: Mutex<BTreeMap<Post, Timestamp>>,
 }
 
 /// What stopped the engine from doing what was asked.
@@ -234,6 +237,7 @@ impl Engine {
             kept_beside: Mutex::default(),
             handing: Arc::default(),
             failures: Failures::default(),
+            away: Mutex::default(),
         })
     }
 

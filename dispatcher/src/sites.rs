@@ -3,7 +3,7 @@
 //! gets no assignments of that area: its work rests, costs no attempt, and says since
 //! when the site is away. Workers that serve other areas there change nothing of it.
 
-use crate::engine::{Engine, told};
+use crate::engine::{Engine, lock, told};
 use crate::tenants::Terms;
 use offboard_domain::{Area, System, TenantId, Timestamp};
 use offboard_ledger::{GateChange, LedgerError};
@@ -43,8 +43,8 @@ fn change(gate: &str, shut: Option<(Timestamp, Timestamp)>) -> [GateChange; 2] {
     [(since_gate(gate), since), (gate.to_owned(), until)].map(|(name, until)| GateChange { name, until })
 }
 
-/// What one sort of worker at a site serves.
-type Post = (String, Area);
+/// What one sort of worker at a site serves: which site, and which area.
+pub(crate) type Post = (String, Area);
 
 /// The gate of what a system's site does in one area.
 fn away_gate(system: &System, area: Area) -> String {
@@ -59,6 +59,12 @@ fn posts(terms: &Terms) -> impl Iterator<Item = (&System, Post)> {
         let served = areas.into_iter().filter(|area| *area != Area::Person);
         served.map(move |area| (system, (site.clone(), area)))
     })
+}
+
+/// Keeps the earliest time of each.
+fn earliest(since: &mut BTreeMap<Post, Timestamp>, post: Post, at: Timestamp) {
+    let known = since.entry(post).or_insert(at);
+    *known = at.min(*known);
 }
 
 impl Engine {
@@ -121,22 +127,37 @@ impl Engine {
         let concerned = tenants
             .iter()
             .filter(|(t, terms)| self.owns(t) && (!terms.sites.is_empty() || with_gates.contains(*t)));
+        let mut away: BTreeMap<Post, Timestamp> = BTreeMap::new();
         for (tenant, terms) in concerned {
-            if let Err(error) = self.mark_tenant(tenant, terms, silent, (now, holds_until)).await {
-                tracing::warn!(%tenant, %error, "failed to note that a site is away");
+            match self.mark_tenant(tenant, terms, silent, (now, holds_until)).await {
+                Ok(of_tenant) => {
+                    for (post, since) in of_tenant {
+                        earliest(&mut away, post, since);
+                    }
+                }
+                Err(error) => tracing::warn!(%tenant, %error, "failed to note that a site is away"),
             }
         }
+        *lock(&self.away) = away;
     }
 
+    /// Where nobody serves, and since when: of the tenants that are owned here.
+    #[must_use]
+    pub fn sites_away(&self) -> BTreeMap<(String, Area), Timestamp> {
+        lock(&self.away).clone()
+    }
+
+    /// Shuts and opens the gates of one tenant's sites, and tells which are away.
     async fn mark_tenant(
         self: &Arc<Self>,
         tenant: &TenantId,
         terms: &Terms,
         silent: &BTreeMap<Post, Timestamp>,
         (now, holds_until): (Timestamp, Timestamp),
-    ) -> Result<(), LedgerError> {
+    ) -> Result<BTreeMap<Post, Timestamp>, LedgerError> {
         let shut = self.shut(tenant).await?;
         let mut away: BTreeMap<String, Timestamp> = BTreeMap::new();
+        let mut posts_away: BTreeMap<Post, Timestamp> = BTreeMap::new();
         for (system, post) in posts(terms) {
             let gate = away_gate(system, post.1);
             // One that was away before this dispatcher looked still is; an older version
@@ -149,10 +170,12 @@ impl Engine {
             let since = silent_since.filter(|since| known.is_some() || now.since(*since) >= SILENT_FOR_MS);
             if let Some(since) = since {
                 if known.is_none() {
-                    let (site, area) = post;
+                    let (site, area) = &post;
                     tracing::warn!(%tenant, %system, site, %area, "a site's workers are silent; its work rests");
                 }
-                away.insert(gate, known.unwrap_or(since));
+                let since = known.unwrap_or(since);
+                away.insert(gate, since);
+                earliest(&mut posts_away, post, since);
             }
         }
         let known = shut.keys().filter_map(|name| name.strip_prefix(SINCE));
@@ -167,12 +190,12 @@ impl Engine {
             changes.extend(change(gate, Some((*since, holds_until))));
         }
         if changes.is_empty() {
-            return Ok(());
+            return Ok(posts_away);
         }
         self.shut_more(tenant, changes).await?;
         if !back.is_empty() {
             self.look_at_all_of(tenant);
         }
-        Ok(())
+        Ok(posts_away)
     }
 }

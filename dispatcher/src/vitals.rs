@@ -4,6 +4,7 @@
 
 use crate::admission::Load;
 use crate::engine::{Engine, told};
+use offboard_domain::Timestamp;
 use offboard_ledger::Filter;
 use offboard_queue::{Depth, QueueName};
 use offboard_runtime::health;
@@ -58,11 +59,14 @@ impl Engine {
         let state = depths.as_ref().map_err(Clone::clone);
         health::set(QUEUE, state.and_then(|_| all_there(&self.queue.absent())));
         let now = self.clock.now();
+        let since_s = |at: Timestamp| now.since(at).max(0) as f64 / 1_000.0;
         let (timers_overdue, first) = self.timers.overdue(now);
+        let away = self.sites_away();
         let Counted {
             cases,
             need_person,
             oldest_waiting_s,
+            access_open_s,
         } = self.timers.census.count(now);
         let (of_sites, own): (Vec<Depth>, Vec<Depth>) = depths.unwrap_or_default().into_iter().partition(of_site);
         metrics::keep(metrics::State {
@@ -72,8 +76,10 @@ impl Engine {
             cases,
             need_person,
             oldest_waiting_s,
+            access_open_s,
+            sites_away_s: away.into_iter().map(|(post, at)| (post, since_s(at))).collect(),
             timers_overdue,
-            timers_late_s: first.map_or(0.0, |at| now.since(at).max(0) as f64 / 1_000.0),
+            timers_late_s: first.map_or(0.0, since_s),
         });
     }
 

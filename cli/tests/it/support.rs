@@ -72,6 +72,30 @@ impl Ran {
     }
 }
 
+/// Why a log cannot be written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum BadLog {
+    /// Its disk is full.
+    Full,
+    /// Who read it has gone.
+    Closed,
+}
+
+impl BadLog {
+    pub(crate) const ALL: [Self; 2] = [Self::Full, Self::Closed];
+
+    fn opened(self) -> Stdio {
+        match self {
+            Self::Full => Stdio::from(fs::File::options().write(true).open("/dev/full").unwrap()),
+            Self::Closed => {
+                let (reader, writer) = std::io::pipe().unwrap();
+                drop(reader);
+                Stdio::from(writer)
+            }
+        }
+    }
+}
+
 /// A process that goes on.
 pub(crate) struct Running {
     child: Child,
@@ -81,26 +105,20 @@ pub(crate) struct Running {
 
 impl Running {
     fn start(command: Command) -> Self {
-        Self::start_writing_to(command, Stdio::piped())
+        Self::start_writing_to(command, Stdio::piped(), Stdio::piped())
     }
 
-    fn start_writing_to(mut command: Command, out: Stdio) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(out)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+    fn start_writing_to(mut command: Command, out: Stdio, err: Stdio) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn().unwrap();
         let out = match child.stdout.take() {
             Some(out) => Reader::of(out),
             None => Reader::of(std::io::empty()),
         };
-        let err = child.stderr.take().unwrap();
-        Self {
-            child,
-            out,
-            err: Reader::of(err),
-        }
+        let err = match child.stderr.take() {
+            Some(err) => Reader::of(err),
+            None => Reader::of(std::io::empty()),
+        };
+        Self { child, out, err }
     }
 
     /// Sends a signal by name.
@@ -377,7 +395,7 @@ irreversible_delay = "1s"
     pub(crate) fn start_unread(&self, args: &[&str]) -> Running {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        Running::start_writing_to(self.command(args), Stdio::from(writer))
+        Running::start_writing_to(self.command(args), Stdio::from(writer), Stdio::piped())
     }
 
     /// Starts in another environment.
@@ -385,6 +403,13 @@ irreversible_delay = "1s"
         let mut command = self.command(args);
         change(&mut command);
         Running::start(command)
+    }
+
+    /// Starts in another environment, and nothing that it logs can be written.
+    pub(crate) fn start_unlogged(&self, args: &[&str], log: BadLog, change: impl FnOnce(&mut Command)) -> Running {
+        let mut command = self.command(args);
+        change(&mut command);
+        Running::start_writing_to(command, Stdio::piped(), log.opened())
     }
 
     /// Runs in no folder's name and with another environment.

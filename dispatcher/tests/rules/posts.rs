@@ -51,6 +51,13 @@ async fn names(dispatcher: &Dispatcher) -> Vec<String> {
     shut(dispatcher).await.into_iter().map(|(name, _)| name).collect()
 }
 
+/// What is shown of it: which areas of which sites are away, and since when.
+fn shown(dispatcher: &Dispatcher) -> Vec<(String, Area, i64)> {
+    let away = dispatcher.engine.sites_away().into_iter();
+    away.map(|((site, area), since)| (site, area, since.since(T0)))
+        .collect()
+}
+
 /// Of which areas something was ordered inside.
 fn ordered(world: &World, tenant: &TenantId) -> Vec<Area> {
     let orders = world.queue.orders().into_iter();
@@ -68,6 +75,7 @@ async fn who_serves_one_area_of_a_site_does_not_hide_that_another_is_silent() {
     let dispatcher = watching(world.dispatcher().await);
     pass(2 * MINUTE).await;
     assert_eq!(names(&dispatcher).await, [""; 0]);
+    assert!(shown(&dispatcher).is_empty());
 
     drop(accounts);
     let gone = world.now().since(T0);
@@ -78,6 +86,7 @@ async fn who_serves_one_area_of_a_site_does_not_hide_that_another_is_silent() {
         (gone..=gone + 10 * SECOND).contains(&away[0].1),
         "{away:?}, gone {gone}"
     );
+    assert_eq!(shown(&dispatcher), [(BERLIN.to_owned(), Area::Identity, away[0].1)]);
     let departure = world.departure(&acme, "HR-1");
     dispatcher.engine.submit(departure).await.unwrap();
     pass(2 * MINUTE).await;
@@ -119,6 +128,7 @@ async fn a_site_that_comes_with_the_configuration_is_watched_and_one_that_goes_i
     reconfigure(terms(CUT));
     pass(MINUTE).await;
     assert_eq!(names(&dispatcher).await, [""; 0]);
+    assert!(shown(&dispatcher).is_empty());
     let gates = dispatcher.engine.gates_of(&acme).await.unwrap();
     assert!(!gates.keys().any(|name| name.contains("away")), "{gates:?}");
 }

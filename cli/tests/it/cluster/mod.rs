@@ -12,5 +12,6 @@ mod reload;
 mod servers;
 mod stage;
 mod story;
+mod unheard;
 mod upgrade;
 mod whole;

@@ -3,7 +3,7 @@
 //! what that role may have, and the simulated world outside.
 
 use crate::account::Party;
-use crate::support::{CERTIFICATE, Credential, Folder, Running};
+use crate::support::{BadLog, CERTIFICATE, Credential, Folder, Running};
 use offboard_connectors::graph::thumbprint;
 use offboard_queue::rabbit::{CLOSER, DISPATCHER, WORKER, site_worker};
 use offboard_servers::{Disk, Proxy, Rabbit, RabbitOptions, Redis, RedisOptions};
@@ -267,6 +267,12 @@ prefetch = 8
             secrets(command);
             change(command);
         })
+    }
+
+    /// Starts a process of a role, nothing of whose log can be written.
+    pub(crate) fn start_unlogged(&self, role: &str, log: BadLog) -> Running {
+        let dir = format!("roles/{role}");
+        self.folder.start_unlogged(&["-C", &dir, role], log, secrets)
     }
 
     /// Lets every process send its traces and metrics to a collector.

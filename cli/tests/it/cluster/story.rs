@@ -21,12 +21,12 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// What is waited for between two looks of people.
 const PEOPLE_LOOK_EVERY: Duration = Duration::from_millis(500);
 
-const ONE: Size = Size {
+pub(crate) const ONE: Size = Size {
     tenants: 1,
     leavers_each: 1,
 };
 
-fn soon(command: &mut Command) {
+pub(crate) fn soon(command: &mut Command) {
     command
         // Under which Phoenix keeps it; others take it for one more attribute.
         .env("OTEL_RESOURCE_ATTRIBUTES", "openinference.project.name=offboard")
@@ -42,7 +42,7 @@ const HELD: &str = "identity.revoke_sessions";
 const EXCHANGE: &str = "ob.v1.assignments";
 const ROUTING_KEY: &str = "messaging.rabbitmq.destination.routing_key";
 
-fn finish(stage: &Stage) {
+pub(crate) fn finish(stage: &Stage) {
     let mut people = People::default();
     until("the departure has ended", || {
         people.answer(stage);
@@ -52,7 +52,7 @@ fn finish(stage: &Stage) {
 }
 
 /// Ends them, and gives what they said.
-fn end(roles: Vec<Running>) -> Vec<Ran> {
+pub(crate) fn end(roles: Vec<Running>) -> Vec<Ran> {
     let ended = roles.into_iter().map(|role| {
         role.signal("TERM");
         role.wait().expect(0)

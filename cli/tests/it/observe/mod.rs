@@ -3,4 +3,5 @@
 
 mod collector;
 mod stories;
+mod unheard;
 mod watched;

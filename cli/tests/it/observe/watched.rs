@@ -1,7 +1,7 @@
 //! A working folder whose process is watched, and one departure in it.
 
 use crate::stage::{ROUNDS, Stage, fewer_at_once, lead};
-use crate::support::{Running, none_in, until};
+use crate::support::{BadLog, Running, none_in, until};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -42,14 +42,21 @@ listen = "127.0.0.1:0"
 
     /// Starts `offboard serve`, named `instance`, and waits until it serves.
     pub(crate) fn serve(&self, instance: &str) -> Serving {
-        let folder = &self.stage.folder;
-        let mut running = folder.start_with(&["serve", "--json"], |command| {
+        self.serving(self.stage.folder.start_with(&["serve", "--json"], |command| {
             command
                 .env("OTEL_BSP_SCHEDULE_DELAY", "100")
                 .env("OTEL_METRIC_EXPORT_INTERVAL", "500")
                 .env("OTEL_RESOURCE_ATTRIBUTES", format!("test.instance={instance}"));
-        });
-        folder.until_served_by(&mut running);
+        }))
+    }
+
+    /// Starts `offboard serve`, nothing of whose log can be written.
+    pub(crate) fn serve_unlogged(&self, log: BadLog) -> Serving {
+        self.serving(self.stage.folder.start_unlogged(&["serve", "--json"], log, |_| {}))
+    }
+
+    fn serving(&self, mut running: Running) -> Serving {
+        self.stage.folder.until_served_by(&mut running);
         let said = running.first_object();
         Serving {
             address: said["listening"].as_str().unwrap().to_owned(),

@@ -1,6 +1,7 @@
 //! Counts the open cases of a dispatcher as they change, so that how many
 //! there are of each tenant and state costs no walk over all of them.
 
+use super::metrics::{access_ends, access_is_open, manner_word};
 use offboard_domain::{Case, CaseId, Effect, Next, TenantId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,8 @@ struct Row {
     credit: Option<Timestamp>,
     /// Since when a person is needed.
     person: Option<Timestamp>,
+    /// From when on access must be gone that is open, and how he leaves.
+    open: Option<(&'static str, Timestamp)>,
 }
 
 #[derive(Debug, Default)]
@@ -27,6 +30,7 @@ struct Rows {
     need_person: BTreeMap<TenantId, u64>,
     credit: BTreeSet<(Timestamp, CaseId)>,
     person: BTreeSet<(Timestamp, CaseId)>,
+    open: BTreeMap<(TenantId, &'static str), BTreeSet<(Timestamp, CaseId)>>,
 }
 
 /// The open cases.
@@ -42,6 +46,9 @@ pub struct Counted {
     pub need_person: BTreeMap<String, u64>,
     /// How long the oldest has waited, in seconds, by what for.
     pub oldest_waiting_s: BTreeMap<&'static str, f64>,
+    /// How long access has been open past its time in the case in which it has been so
+    /// longest, in seconds, by tenant and manner; where it has.
+    pub access_open_s: BTreeMap<(String, &'static str), f64>,
 }
 
 impl Census {
@@ -63,6 +70,7 @@ impl Census {
             state: case.state.word(),
             credit: since(assigns, old.as_ref().and_then(|o| o.credit)),
             person: since(next.needs_person, old.as_ref().and_then(|o| o.person)),
+            open: access_is_open(case).then(|| (manner_word(case), access_ends(case))),
         };
         rows.put(case.id, row);
     }
@@ -81,6 +89,10 @@ impl Census {
                 .first()
                 .map_or(0.0, |(at, _)| now.since(*at).max(0) as f64 / 1_000.0)
         };
+        let open = rows
+            .open
+            .iter()
+            .map(|((t, m), since)| ((t.to_string(), *m), oldest(since)));
         Counted {
             cases: rows
                 .by_state
@@ -89,6 +101,7 @@ impl Census {
                 .collect(),
             need_person: rows.need_person.iter().map(|(t, n)| (t.to_string(), *n)).collect(),
             oldest_waiting_s: [(CREDIT, oldest(&rows.credit)), (PERSON, oldest(&rows.person))].into(),
+            access_open_s: open.filter(|(_, age_s)| *age_s > 0.0).collect(),
         }
     }
 }
@@ -104,6 +117,15 @@ impl Rows {
             self.person.remove(&(since, case));
             less(&mut self.need_person, &row.tenant);
         }
+        if let Some((manner, at)) = row.open {
+            let key = (row.tenant.clone(), manner);
+            if let Some(open) = self.open.get_mut(&key) {
+                open.remove(&(at, case));
+                if open.is_empty() {
+                    self.open.remove(&key);
+                }
+            }
+        }
         Some(row)
     }
 
@@ -115,6 +137,10 @@ impl Rows {
         if let Some(since) = row.person {
             self.person.insert((since, case));
             *self.need_person.entry(row.tenant.clone()).or_default() += 1;
+        }
+        if let Some((manner, at)) = row.open {
+            let open = self.open.entry((row.tenant.clone(), manner)).or_default();
+            open.insert((at, case));
         }
         self.by_case.insert(case, row);
     }
@@ -139,6 +165,14 @@ mod tests {
             state,
             credit: credit.map(Timestamp),
             person: person.map(Timestamp),
+            open: None,
+        }
+    }
+
+    fn open(tenant: &str, manner: &'static str, at: i64) -> Row {
+        Row {
+            open: Some((manner, Timestamp(at))),
+            ..row(tenant, "active", None, None)
         }
     }
 
@@ -166,5 +200,32 @@ mod tests {
         };
         assert_eq!(census.count(Timestamp(11_000)), nothing);
         assert!(census.rows().by_case.is_empty());
+    }
+
+    #[test]
+    fn whose_access_is_open_longest_past_its_time_is_told_of_each_tenant() {
+        let census = Census::default();
+        let id = |n| CaseId([n; 10]);
+        {
+            let mut rows = census.rows();
+            rows.put(id(1), open("acme", "immediate", 4_000));
+            rows.put(id(2), open("acme", "immediate", 1_000));
+            rows.put(id(3), open("acme", "planned", 2_000));
+            rows.put(id(4), open("acme", "planned", 3_000));
+            rows.put(id(5), open("zeta", "planned", 20_000));
+        }
+        let open = |at| census.count(Timestamp(at)).access_open_s;
+        let acme = |manner| ("acme".to_owned(), manner);
+        let both = [(acme("immediate"), 10.0), (acme("planned"), 9.0)];
+        assert_eq!(open(11_000), both.into(), "zeta's has time");
+        assert_eq!(open(21_000)[&("zeta".to_owned(), "planned")], 1.0);
+        census.forget(id(2));
+        census.forget(id(3));
+        assert_eq!(open(11_000)[&acme("immediate")], 7.0);
+        assert_eq!(open(11_000)[&acme("planned")], 8.0);
+        for n in 1..=5 {
+            census.forget(id(n));
+        }
+        assert!(census.rows().open.is_empty());
     }
 }

@@ -14,11 +14,12 @@ use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt as _;
 use std::fmt;
 use std::io::IsTerminal;
-use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, MakeWriter};
+use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// The variable that overrides the configured level.
 pub const LEVEL_VARIABLE: &str = "OFFBOARD_LOG";
@@ -26,7 +27,8 @@ pub const LEVEL_VARIABLE: &str = "OFFBOARD_LOG";
 /// What OpenTelemetry's own crates log: silenced, because what is lost is
 /// counted and said once, in our words ([`super::export`]).
 const OPENTELEMETRY: &str = "opentelemetry";
-/// The broker's client: never heard, whatever is asked for.
+/// The broker's client: never heard, whatever is asked for. It logs messages that
+/// came back with their bodies, and frames with credentials.
 const BROKER_CLIENT: &str = "lapin";
 
 fn filter(text: &str) -> Option<EnvFilter> {
@@ -42,14 +44,20 @@ fn filter(text: &str) -> Option<EnvFilter> {
     }
     let filter = EnvFilter::builder().parse(text).ok()?;
     if text.contains(OPENTELEMETRY) {
-        let secrets = format!("{BROKER_CLIENT}=off").parse().ok()?;
-        return Some(filter.add_directive(secrets));
+        return Some(filter);
     }
     let silence = format!("{OPENTELEMETRY}=off").parse().ok()?;
-    // The broker's client logs messages that came back with their bodies, and
-    // frames with credentials: never, whatever is asked for.
-    let secrets = format!("{BROKER_CLIENT}=off").parse().ok()?;
-    Some(filter.add_directive(silence).add_directive(secrets))
+    Some(filter.add_directive(silence))
+}
+
+/// Keeps silent who is never heard. A filter could not: of several, the one that names
+/// most of a module's path wins.
+struct Never;
+
+impl<S: Subscriber> Layer<S> for Never {
+    fn enabled(&self, metadata: &Metadata<'_>, _: LayerContext<'_, S>) -> bool {
+        !metadata.target().starts_with(BROKER_CLIENT)
+    }
 }
 
 /// Whether a text is a level or a list of filters.
@@ -84,10 +92,16 @@ where
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer)
+        // What cannot be written is lost: it would be said on standard error, where
+        // nothing can be written, and that panics.
+        .log_internal_errors(false)
         .with_ansi(colour);
     match format {
-        LogFormat::Human => Box::new(builder.finish()),
-        LogFormat::Json => Box::new(builder.json().flatten_event(true).map_event_format(Traced).finish()),
+        LogFormat::Human => Box::new(builder.finish().with(Never)),
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).map_event_format(Traced);
+            Box::new(builder.finish().with(Never))
+        }
     }
 }
 
@@ -188,6 +202,23 @@ mod tests {
         };
         assert!(!said("info"));
         assert!(said("info,opentelemetry_sdk=debug"));
+    }
+
+    #[test]
+    fn the_brokers_client_is_never_heard_whatever_is_asked_for() {
+        for level in ["trace", "lapin::channel=trace", "opentelemetry=info,lapin=trace"] {
+            for format in [LogFormat::Human, LogFormat::Json] {
+                let kept = Kept::default();
+                let writer = kept.clone();
+                let s = subscriber(filter(level).unwrap(), format, false, move || writer.clone());
+                tracing::subscriber::with_default(s, || {
+                    tracing::error!(target: "lapin::channel", "a message came back");
+                    tracing::trace!(target: "lapin::channel", "a frame");
+                });
+                let said = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+                assert_eq!(said, "", "{level}");
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! are checked against it.
 //!
 //! Every label is a word from a list that the code fixes (a kind, an outcome, a
-//! vendor), or is capped (a tenant). Nothing of a person can be a label: there
+//! vendor), or is capped (a tenant, a site). Nothing of a person can be a label: there
 //! is no instrument that takes a text.
 
 /// What an instrument does.
@@ -88,7 +88,9 @@ instruments! {
     OLDEST_WAITING = "offboard.case.oldest_waiting", Sort::Gauge, "s", ["for"],
         "How long the case that has waited longest has waited: for `credit` to assign its next task, or for a `person`. Engine time.";
     ACCESS_CUT = "offboard.access_cut.duration", Sort::Histogram(CUT_S), "s", ["manner"],
-        "From the request (or the time at which access must be gone, if that is later) until the last task that cuts access is proven. The security promise. Engine time.";
+        "From the request (or the time at which access must be gone, if that is later) until the last task is proven that cuts access within 15 minutes. The security promise. Engine time.";
+    ACCESS_OPEN = "offboard.case.access_open", Sort::Gauge, "s", ["tenant", "manner"],
+        "How long access has been open past the request (or the time at which it must be gone, if that is later), in the open case in which it has been so longest; also while the case is paused, awaits a person or is refused by a vendor. Not there where nobody's is. Engine time.";
     TASKS_SETTLED = "offboard.tasks.settled", Sort::Counter, "{task}", ["kind", "outcome"],
         "Tasks settled, by outcome class.";
     TASKS_FAILED = "offboard.tasks.failed", Sort::Counter, "{task}", ["kind", "rule"],
@@ -123,10 +125,12 @@ instruments! {
         "Messages that wait in a queue.";
     QUEUE_UNACKNOWLEDGED = "offboard.queue.unacknowledged", Sort::Gauge, "{message}", ["queue"],
         "Messages that were delivered and are not acknowledged, where the queue is in memory: a broker does not tell.";
+    SITE_AWAY = "offboard.site.away", Sort::Gauge, "s", ["site", "area"],
+        "How long nobody has served an area at a site. Not there where somebody does. Sites beyond the first 256 are shown together as `other`. Engine time.";
     PUBLISH_FAILURES = "offboard.publish.failures", Sort::Counter, "{publication}", ["what"],
         "Publications of `assignments` or `reports` that the queue did not confirm. They are repeated.";
     LEDGER_APPENDS = "offboard.ledger.appends", Sort::Counter, "{append}", ["result"],
-        "Appends by result: done, ours (repeated), conflict (lost a race), gap (history lost or changed), claimed, capped, failed.";
+        "Appends by result: done, ours (repeated), conflict (lost a race), gap (history lost or changed), claimed, capped, trimmed, failed.";
     LEDGER_APPEND_DURATION = "offboard.ledger.append.duration", Sort::Histogram(APPEND_S), "s", [],
         "How long an append took.";
     TIMERS_OVERDUE = "offboard.timers.overdue", Sort::Gauge, "{case}", [],
@@ -147,7 +151,8 @@ pub fn page() -> String {
          <!-- written by: offboard metrics -->\n\n\
          Served for Prometheus at `telemetry.listen` (`/metrics`) and sent by OTLP to `telemetry.otlp`; one\n\
          instrumentation, two ways out. Every label has a fixed list of values, but for `tenant`, which is capped\n\
-         (`telemetry.tenant_labels`). What they mean for operation stands in [observability.md](observability.md).\n\n\
+         (`telemetry.tenant_labels`), and for `queue` and `site`, which are those of the configuration and capped, too.\n\
+         What they mean for operation stands in [observability.md](observability.md).\n\n\
          | Prometheus | OpenTelemetry | sort | unit | labels | what |\n\
          |---|---|---|---|---|---|\n",
     );

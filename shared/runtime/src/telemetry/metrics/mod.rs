@@ -12,15 +12,25 @@ pub use state::State;
 
 use super::export::Lost;
 use instruments::{self as i, Instrument, Sort};
+use offboard_domain::catalogue::Urgency;
 use offboard_domain::departure::Manner;
 use offboard_domain::event::Event;
 use offboard_domain::task::RestReason;
-use offboard_domain::{Case, Kind, TaskId};
+use offboard_domain::{Case, CaseState, Kind, Rule, TaskId, Timestamp};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+
+/// What an append can end as.
+const APPENDED: [&str; 8] = [
+    "done", "ours", "conflict", "gap", "claimed", "capped", "trimmed", "failed",
+];
+/// What is published.
+const PUBLISHED: [&str; 2] = ["assignments", "reports"];
+/// Why an attempt is tried again that nobody answered.
+const UNANSWERED: &str = "unanswered";
 
 static METRICS: OnceLock<Metrics> = OnceLock::new();
 
@@ -132,7 +142,7 @@ impl Metrics {
         let meter = provider.meter("offboard");
         let state = state::Kept::default();
         state::observe(&meter, &state, lost);
-        Self {
+        let metrics = Self {
             registry,
             tenants: Mutex::new(state::Tenants::new(tenants)),
             state,
@@ -155,6 +165,28 @@ impl Metrics {
             publish_failures: counter(&meter, i::PUBLISH_FAILURES),
             appends: counter(&meter, i::LEDGER_APPENDS),
             append_duration: histogram(&meter, i::LEDGER_APPEND_DURATION),
+        };
+        metrics.begin_at_zero();
+        metrics
+    }
+
+    /// Shows as 0 what alerts wait for: of a series that begins at 1, Prometheus does
+    /// not see that it grew.
+    fn begin_at_zero(&self) {
+        for counter in [&self.merged, &self.tail_lost, &self.sealed] {
+            counter.add(0, &[]);
+        }
+        for result in APPENDED {
+            self.appends.add(0, &[KeyValue::new("result", result)]);
+        }
+        for what in PUBLISHED {
+            self.publish_failures.add(0, &[KeyValue::new("what", what)]);
+        }
+        for kind in Kind::ALL {
+            let kind = KeyValue::new("kind", kind.name());
+            let rule = KeyValue::new("rule", Rule::NeedsPermission.word());
+            self.failed.add(0, &[kind.clone(), rule]);
+            self.retries.add(0, &[kind, KeyValue::new("why", UNANSWERED)]);
         }
     }
 
@@ -188,8 +220,7 @@ impl Metrics {
             self.one(event, after);
         }
         if events.iter().any(|e| cuts_access(e, after)) && access_is_cut(after) {
-            let from = after.effective_at().max(after.departure.requested_at);
-            let took_s = after.changed_at.since(from).max(0) as f64 / 1_000.0;
+            let took_s = after.changed_at.since(access_ends(after)).max(0) as f64 / 1_000.0;
             self.access_cut.record(took_s, &[manner(after)]);
         }
         if after.state.ended() && events.iter().any(ends) {
@@ -216,7 +247,7 @@ impl Metrics {
                 let (counter, word) = match why {
                     RestReason::Fault { fault } => (&self.retries, fault.class.word()),
                     RestReason::NotBegun { .. } => (&self.retries, "not_begun"),
-                    RestReason::Unanswered => (&self.retries, "unanswered"),
+                    RestReason::Unanswered => (&self.retries, UNANSWERED),
                     RestReason::DidNotHappen => (&self.retries, "did_not_happen"),
                     RestReason::Waiting { .. } => (&self.waits, "waiting"),
                     RestReason::Progress => (&self.waits, "progress"),
@@ -267,25 +298,57 @@ fn histogram(meter: &Meter, instrument: Instrument) -> Histogram<f64> {
 }
 
 fn manner(case: &Case) -> KeyValue {
-    let word = match case.manner() {
-        Manner::Planned => "planned",
-        Manner::Immediate => "immediate",
-    };
-    KeyValue::new("manner", word)
+    KeyValue::new("manner", manner_word(case))
 }
 
-/// Whether this settled a task that cuts access.
+/// How he leaves, as a word.
+pub(super) fn manner_word(case: &Case) -> &'static str {
+    match case.manner() {
+        Manner::Planned => "planned",
+        Manner::Immediate => "immediate",
+    }
+}
+
+/// From when on access must be gone.
+pub(super) fn access_ends(case: &Case) -> Timestamp {
+    case.effective_at().max(case.departure.requested_at)
+}
+
+/// Whether access is still open that is to be cut at once when its time has come: also
+/// where the case waits, or a person is needed. Who is called off keeps his.
+pub(super) fn access_is_open(case: &Case) -> bool {
+    match case.state {
+        CaseState::Received => true,
+        CaseState::Active => case.round == 0 && !access_is_cut(case),
+        CaseState::Closing
+        | CaseState::Sealing
+        | CaseState::Closed
+        | CaseState::Cancelling
+        | CaseState::Cancelled
+        | CaseState::Merged { .. }
+        | CaseState::Refused { .. } => false,
+    }
+}
+
+/// Whether a kind cuts access within the minutes that are promised: not what may take
+/// hours, nor what is done once more later to be sure (decision 73).
+fn cuts_at_once(kind: Kind) -> bool {
+    let spec = kind.spec();
+    spec.cuts_access() && spec.urgency == Urgency::U0 && spec.after.iter().all(|dep| dep.delay_ms == 0)
+}
+
+/// Whether this settled a task that cuts access at once.
 fn cuts_access(event: &Event, after: &Case) -> bool {
     match event {
-        Event::TaskSettled { task, .. } => after.tasks.get(task).is_some_and(|t| t.kind().spec().cuts_access()),
+        Event::TaskSettled { task, .. } => after.tasks.get(task).is_some_and(|t| cuts_at_once(t.kind())),
         _ => false,
     }
 }
 
-/// Whether everything that cuts access is settled, for the first time: what a
+/// Whether everything that cuts access at once is settled, for the first time: what a
 /// closing round reopens was cut before.
 fn access_is_cut(case: &Case) -> bool {
-    case.round == 0 && !Kind::ALL.iter().any(|k| k.spec().cuts_access() && case.open_of(*k) > 0)
+    case.round == 0 && !Kind::ALL.iter().any(|k| case.open_of(*k) > 0 && cuts_at_once(*k))
 }
 
 /// Whether a case's life ended with this, for good: one that was merged may go on by

@@ -18,6 +18,8 @@ const OTHER: &str = "other";
 /// Most queues of sites that are shown one by one; beyond it none is. The
 /// installation's own are as many as its areas and shards, and are always shown.
 const SITE_QUEUES_MAX: usize = 256;
+/// Most areas of sites that are shown as away one by one.
+const SITES_AWAY_MAX: usize = 256;
 
 /// Where things stand.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -34,6 +36,11 @@ pub struct State {
     pub need_person: BTreeMap<String, u64>,
     /// How long the oldest has waited, in seconds, by what for.
     pub oldest_waiting_s: BTreeMap<&'static str, f64>,
+    /// How long access has been open past its time in the case in which it has been so
+    /// longest, in seconds, by tenant and manner.
+    pub access_open_s: BTreeMap<(String, &'static str), f64>,
+    /// How long sites have been away, in seconds, by site and area.
+    pub sites_away_s: BTreeMap<(String, Area), f64>,
     /// Wake-ups that are overdue.
     pub timers_overdue: u64,
     /// How late the latest is, in seconds.
@@ -72,6 +79,8 @@ impl Tenants {
         let mut capped = State {
             cases: BTreeMap::new(),
             need_person: BTreeMap::new(),
+            access_open_s: BTreeMap::new(),
+            sites_away_s: BTreeMap::new(),
             ..state
         };
         for ((tenant, word), n) in state.cases {
@@ -80,9 +89,22 @@ impl Tenants {
         for (tenant, n) in state.need_person {
             *capped.need_person.entry(self.label(&tenant)).or_default() += n;
         }
+        for ((tenant, manner), s) in state.access_open_s {
+            longest(&mut capped.access_open_s, (self.label(&tenant), manner), s);
+        }
+        for (n, ((site, area), s)) in state.sites_away_s.into_iter().enumerate() {
+            let site = if n < SITES_AWAY_MAX { site } else { OTHER.to_owned() };
+            longest(&mut capped.sites_away_s, (site, area), s);
+        }
         capped.site_depths.truncate(SITE_QUEUES_MAX);
         capped
     }
+}
+
+/// Keeps the longest time of each.
+fn longest<K: Ord>(times_s: &mut BTreeMap<K, f64>, of: K, s: f64) {
+    let known = times_s.entry(of).or_default();
+    *known = known.max(s);
 }
 
 pub(super) type Kept = Arc<Mutex<State>>;
@@ -123,6 +145,21 @@ pub(super) fn observe(meter: &Meter, kept: &Kept, lost: &Arc<Lost>) {
     seconds(i::OLDEST_WAITING, |s, out| {
         for (what, age) in &s.oldest_waiting_s {
             out.observe(*age, &[KeyValue::new("for", *what)]);
+        }
+    });
+    seconds(i::ACCESS_OPEN, |s, out| {
+        for ((tenant, manner), age) in &s.access_open_s {
+            let labels = [
+                KeyValue::new("tenant", tenant.clone()),
+                KeyValue::new("manner", *manner),
+            ];
+            out.observe(*age, &labels);
+        }
+    });
+    seconds(i::SITE_AWAY, |s, out| {
+        for ((site, area), age) in &s.sites_away_s {
+            let labels = [KeyValue::new("site", site.clone()), KeyValue::new("area", area.word())];
+            out.observe(*age, &labels);
         }
     });
     on(i::QUEUE_IN_FLIGHT, |s, out| {

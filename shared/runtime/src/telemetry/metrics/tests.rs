@@ -1,4 +1,5 @@
 use super::*;
+use offboard_domain::Area;
 use std::collections::{BTreeMap, BTreeSet};
 
 fn measured(most_tenants: usize) -> (Metrics, prometheus::Registry) {
@@ -41,12 +42,14 @@ fn everything(m: &Metrics) {
     m.tail_lost.add(1, &[]);
     m.sealed.add(1, &[]);
     m.keep(State {
-        lanes: vec![(offboard_domain::Area::Identity, offboard_domain::Lane::Urgent, 1, 2, 3)],
+        lanes: vec![(Area::Identity, offboard_domain::Lane::Urgent, 1, 2, 3)],
         depths: vec![("ob.v1.reports.0".into(), 4, Some(5))],
         site_depths: vec![("ob.v1.identity.urgent.berlin".into(), 6, Some(7))],
         cases: BTreeMap::from([(("acme".into(), "active"), 6)]),
         need_person: BTreeMap::from([("acme".into(), 1)]),
         oldest_waiting_s: BTreeMap::from([("credit", 1.5), ("person", 0.0)]),
+        access_open_s: BTreeMap::from([(("acme".into(), "immediate"), 900.5)]),
+        sites_away_s: BTreeMap::from([(("berlin".into(), Area::Identity), 300.5)]),
         timers_overdue: 0,
         timers_late_s: 0.0,
     });
@@ -107,6 +110,7 @@ fn tenants_beyond_the_cap_are_counted_together() {
         metrics.keep(State {
             cases: all,
             need_person: (0..n).map(|i| (format!("t{i}"), 1)).collect(),
+            access_open_s: (0..n).map(|i| ((format!("t{i}"), "immediate"), i as f64)).collect(),
             ..State::default()
         });
         encode(&registry).unwrap()
@@ -121,6 +125,8 @@ fn tenants_beyond_the_cap_are_counted_together() {
         text.contains("offboard_cases_need_person{tenant=\"other\"} 998"),
         "{text}"
     );
+    let open = "offboard_case_access_open_seconds{manner=\"immediate\",tenant=\"other\"} 999";
+    assert!(text.contains(open), "the longest of all of them: {text}");
     let text = cases(1);
     assert!(!text.contains("tenant=\"other\""), "what is gone is not shown: {text}");
 }
@@ -138,6 +144,46 @@ fn queues_beyond_the_cap_are_those_of_sites() {
     let shown = |stem: &str| text.matches(&format!("offboard_queue_ready{{queue=\"{stem}.")).count();
     assert_eq!(shown("ob.v1.reports"), 300, "{text}");
     assert_eq!(shown("ob.v1.identity.urgent.site"), 256, "{text}");
+}
+
+#[test]
+fn sites_beyond_the_cap_are_shown_as_away_together() {
+    let (metrics, registry) = measured(1);
+    metrics.keep(State {
+        sites_away_s: (0..300)
+            .map(|i| ((format!("site-{i:03}"), Area::Device), f64::from(i)))
+            .collect(),
+        ..State::default()
+    });
+    let text = encode(&registry).unwrap();
+    assert_eq!(text.matches("offboard_site_away_seconds{").count(), 257, "{text}");
+    let other = "offboard_site_away_seconds{area=\"device\",site=\"other\"} 299";
+    assert!(text.contains(other), "{text}");
+}
+
+/// Of a series that begins at 1, `increase` stays 0: the first of what an alert waits
+/// for would tell nobody.
+#[test]
+fn a_fresh_process_shows_what_alerts_wait_for_as_0() {
+    let (_metrics, registry) = measured(1);
+    let text = encode(&registry).unwrap();
+    let shown = |series: &str| text.lines().any(|line| line.strip_prefix(series) == Some(" 0"));
+    for series in [
+        "offboard_history_lost_total",
+        "offboard_evidence_sealed_total",
+        "offboard_cases_merged_total",
+        "offboard_ledger_appends_total{result=\"gap\"}",
+        "offboard_ledger_appends_total{result=\"failed\"}",
+        "offboard_publish_failures_total{what=\"assignments\"}",
+        "offboard_publish_failures_total{what=\"reports\"}",
+    ] {
+        assert!(shown(series), "{series} in {text}");
+    }
+    for kind in Kind::ALL {
+        let failed = format!("offboard_tasks_failed_total{{kind=\"{kind}\",rule=\"needs_permission\"}}");
+        let unanswered = format!("offboard_retries_total{{kind=\"{kind}\",why=\"unanswered\"}}");
+        assert!(shown(&failed) && shown(&unanswered), "{kind} in {text}");
+    }
 }
 
 #[test]
@@ -167,16 +213,12 @@ fn the_page_names_every_instrument_once() {
     }
 }
 
-/// One that was merged goes on by itself when the other is called off, and can be called
-/// off itself: whichever, its life ends once.
-#[test]
-fn a_case_that_goes_on_after_a_merge_has_ended_once() {
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+/// A case that was just opened.
+fn opened(manner: Manner, effective_at: Timestamp) -> Case {
     use offboard_domain::departure::{Choices, PersonRef};
-    use offboard_domain::{
-        Capabilities, CaseId, Command, Departure, Gates, Policy, System, TenantId, Timestamp, decide,
-    };
-    let (metrics, registry) = measured(10);
-    let now = Timestamp(1_800_000_000_000);
+    use offboard_domain::{Capabilities, Command, Departure, Gates, Policy, System, TenantId, decide};
     let departure = Departure {
         tenant: TenantId::new("acme").unwrap(),
         reference: Some("HR-2".into()),
@@ -184,12 +226,12 @@ fn a_case_that_goes_on_after_a_merge_has_ended_once() {
             employee_id: Some("7".into()),
             ..PersonRef::default()
         },
-        manner: Manner::Planned,
-        effective_at: now,
+        manner,
+        effective_at,
         of_day: None,
         requested_by: "hr@acme.example".into(),
         handed_in_by: None,
-        requested_at: now,
+        requested_at: NOW,
         successor: None,
         choices: Choices::default(),
     };
@@ -200,8 +242,16 @@ fn a_case_that_goes_on_after_a_merge_has_ended_once() {
         capabilities: Arc::new(finder),
         traceparent: None,
     };
-    let mut case = decide(None, open, now, &Gates::open()).unwrap().case;
-    let into = CaseId([7; 10]);
+    decide(None, open, NOW, &Gates::open()).unwrap().case
+}
+
+/// One that was merged goes on by itself when the other is called off, and can be called
+/// off itself: whichever, its life ends once.
+#[test]
+fn a_case_that_goes_on_after_a_merge_has_ended_once() {
+    let (metrics, registry) = measured(10);
+    let mut case = opened(Manner::Planned, NOW);
+    let into = offboard_domain::CaseId([7; 10]);
     let tells = true;
     for event in [
         Event::CaseMerged { into, tells },
@@ -213,7 +263,7 @@ fn a_case_that_goes_on_after_a_merge_has_ended_once() {
         },
         Event::CaseCancelled,
     ] {
-        case.fold(now, &event);
+        case.fold(NOW, &event);
         metrics.happened(&[event], &case);
     }
     let text = encode(&registry).unwrap();
@@ -223,4 +273,66 @@ fn a_case_that_goes_on_after_a_merge_has_ended_once() {
         .collect();
     assert_eq!(ended, ["offboard_cases_ended_total{state=\"cancelled\"} 1"], "{text}");
     assert!(text.contains("offboard_cases_merged_total 2"), "{text}");
+}
+
+fn settled(task: TaskId) -> Event {
+    Event::TaskSettled {
+        task,
+        attempt: 1,
+        outcome: offboard_domain::Outcome::Verified,
+        before: None,
+        after: None,
+        receipts: Vec::new(),
+        artifacts: Vec::new(),
+        report: None,
+    }
+}
+
+/// Also while nobody knows yet what he can use. What may take hours is not waited for, nor
+/// the sessions that are revoked once more an hour later: with them no promise of minutes
+/// could be kept.
+#[test]
+fn access_is_open_until_everything_that_cuts_it_at_once_is_settled() {
+    use offboard_domain::{Facts, PlannedTask, System};
+    let (metrics, registry) = measured(1);
+    let later = NOW.plus(60_000);
+    for manner in [Manner::Immediate, Manner::Planned] {
+        let mut case = opened(manner, later);
+        assert_eq!((access_is_open(&case), access_ends(&case)), (true, later));
+        let m365 = System::new("m365").unwrap();
+        let tasks = [
+            Kind::DisableSignIn,
+            Kind::RevokeSessions,
+            Kind::RevokeSessionsAgain,
+            Kind::RemoveAuthMethods,
+        ]
+        .map(|kind| PlannedTask::new(case.id, kind, &m365, None, Facts::default()));
+        let [disable, revoke, again, methods] = [0, 1, 2, 3].map(|n: usize| tasks[n].id);
+        let planned = Event::CasePlanned {
+            tasks: tasks.into(),
+            unserved: Vec::new(),
+        };
+        case.fold(NOW, &planned);
+        assert!(access_is_open(&case));
+        let mut called_off = case.clone();
+        let cancelled = Event::CancelRequested {
+            by: "boss@msp.example".into(),
+            reason: "he stays".into(),
+        };
+        called_off.fold(NOW, &cancelled);
+        assert!(!access_is_open(&called_off), "he keeps it");
+        for (task, open) in [(disable, true), (revoke, false), (methods, false), (again, false)] {
+            let event = settled(task);
+            case.fold(later, &event);
+            metrics.happened(&[event], &case);
+            assert_eq!(access_is_open(&case), open);
+        }
+    }
+    let text = encode(&registry).unwrap();
+    for manner in ["immediate", "planned"] {
+        let once = format!("offboard_access_cut_duration_seconds_count{{manner=\"{manner}\"}} 1\n");
+        assert!(text.contains(&once), "{text}");
+    }
+    let early = opened(Manner::Immediate, NOW.plus(-60_000));
+    assert_eq!(access_ends(&early), NOW, "nobody asked for it before");
 }
