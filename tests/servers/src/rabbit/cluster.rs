@@ -125,6 +125,27 @@ impl RabbitCluster {
         waited.and_then(|()| found.ok_or_else(|| StartError(format!("nobody leads {queue}"))))
     }
 
+    /// Waits until every node has a replica of a queue that takes part.
+    ///
+    /// # Errors
+    /// [`StartError`] with which have one, if that does not come.
+    pub fn until_on_all(&self, vhost: &str, queue: &str) -> Result<(), StartError> {
+        let path = format!(
+            "/api/queues/{}/{}?columns=leader,members,online",
+            escaped(vhost),
+            escaped(queue)
+        );
+        let mut said = Value::Null;
+        until(&format!("{queue} to be on all nodes"), PATIENCE, || {
+            let answer = self.running().and_then(|node| node.ask("GET", &path, b"").ok());
+            said = answer
+                .and_then(|a| serde_json::from_slice(&a).ok())
+                .unwrap_or_default();
+            said["online"].as_array().is_some_and(|online| online.len() == NODES)
+        })
+        .map_err(|e| StartError(format!("{e}; last it was said: {said}")))
+    }
+
     fn leader_now(&self, path: &str) -> Option<usize> {
         let answer = self.running()?.ask("GET", path, b"").ok()?;
         let said: Value = serde_json::from_slice(&answer).ok()?;
