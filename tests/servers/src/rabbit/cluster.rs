@@ -138,9 +138,7 @@ impl RabbitCluster {
         let mut said = Value::Null;
         until(&format!("{queue} to be on all nodes"), PATIENCE, || {
             let answer = self.running().and_then(|node| node.ask("GET", &path, b"").ok());
-            said = answer
-                .and_then(|a| serde_json::from_slice(&a).ok())
-                .unwrap_or_default();
+            said = answer.and_then(|a| serde_json::from_slice(&a).ok()).unwrap_or_default();
             said["online"].as_array().is_some_and(|online| online.len() == NODES)
         })
         .map_err(|e| StartError(format!("{e}; last it was said: {said}")))
