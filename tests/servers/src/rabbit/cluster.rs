@@ -12,7 +12,7 @@ const NODES: usize = 3;
 const PATIENCE: Patience = Patience(Duration::from_secs(120));
 
 /// How much of what a node wrote says why it did not do what it should.
-const LAST_LINES: usize = 60;
+const LAST_LINES: usize = 200;
 
 /// A broker of three nodes.
 #[derive(Debug)]
