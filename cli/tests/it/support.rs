@@ -143,6 +143,17 @@ impl Running {
         assert!(limited.unwrap().success());
     }
 
+    /// How much more memory it may take from now on than it has. What it has stays.
+    pub(crate) fn limit_memory(&self, more_bytes: u64) {
+        let id = self.child.id().to_string();
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+        let kib: u64 = size.trim().trim_end_matches("kB").trim().parse().unwrap();
+        let limit = format!("--as={}:", kib * 1_024 + more_bytes);
+        let limited = Command::new("prlimit").args(["--pid", &id, &limit]).status();
+        assert!(limited.unwrap().success());
+    }
+
     /// The first object on its standard output, once it is there.
     #[track_caller]
     pub(crate) fn first_object(&self) -> Value {

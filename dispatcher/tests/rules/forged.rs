@@ -221,6 +221,31 @@ async fn a_true_report_that_comes_again_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_true_report_that_comes_a_hundred_times_at_once_counts_once() {
+    const COPIES: usize = 100;
+    let (acme, other) = (tenant("acme"), tenant("other"));
+    let world = World::new([(acme.clone(), terms(KINDS)), (other.clone(), terms(KINDS))]);
+    let dispatcher = world.dispatcher().await;
+    let cases = ordered(&world, &dispatcher, &[&acme, &other]).await;
+    let order = world.order(&acme, Kind::SnapshotAccess).await;
+    let report = order.message(&order.report(world.now(), truth(&order.assignment)));
+    let reports = QueueName::Reports {
+        shard: acme.shard(world.shards),
+    };
+    world.queue.publish(&reports, vec![report; COPIES]).await.unwrap();
+    // The other's comes once.
+    world.answer(&world.order(&other, Kind::SnapshotAccess).await).await;
+    until("all are dealt with", MINUTE, async || waiting(&world).await == 0).await;
+    pass(20 * SECOND).await;
+    let (many, once) = (world.case(&acme, cases[0]).await, world.case(&other, cases[1]).await);
+    for case in [&many, &once] {
+        assert!(task(case, Kind::SnapshotAccess).is_settled());
+    }
+    assert_eq!(many.version, once.version, "what came often was written down often");
+    assert_eq!(buried(&world).await, [""; 0], "it is true, and is acknowledged");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_report_that_is_too_large_is_buried_unread_also_if_it_is_true() {
     /// What a report may have at most, in bytes.
     const MOST: usize = 4 * 1024 * 1024;

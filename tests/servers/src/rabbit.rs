@@ -277,6 +277,16 @@ impl Rabbit {
         self.control(&["set_vm_memory_high_watermark", "absolute", limit])
     }
 
+    /// Raises or ends the alarm of too little free disk, under which the broker takes
+    /// nothing more from whoever publishes either.
+    ///
+    /// # Errors
+    /// With what `rabbitmqctl` said.
+    pub fn disk_alarm(&self, on: bool) -> Result<(), StartError> {
+        let limit = if on { MORE_THAN_ANY_DISK } else { DISK };
+        self.control(&["set_disk_free_limit", limit])
+    }
+
     /// Gives the broker an order with `rabbitmqctl`.
     ///
     /// # Errors
@@ -353,7 +363,7 @@ impl Rabbit {
              management.tcp.ip = 127.0.0.1\n\
              management.tcp.port = {management}\n\
              vm_memory_high_watermark.absolute = {MEMORY}\n\
-             disk_free_limit.absolute = 50MB\n\
+             disk_free_limit.absolute = {DISK}\n\
              raft.wal_max_size_bytes = 64000000\n\
              log.file = false\n\
              log.console = true\n"
@@ -476,6 +486,10 @@ impl Rabbit {
 
 /// What the node may use, in bytes.
 const MEMORY: &str = "1000000000";
+
+/// What must be free on its disk, in bytes; and what is free on none.
+const DISK: &str = "50000000";
+const MORE_THAN_ANY_DISK: &str = "1000000000000000000";
 
 /// One scheduler that does not spin, the loopback alone, and no name service
 /// but ours.

@@ -16,13 +16,16 @@ use crate::process::{Guarded, Patience, StartError, free_port, until};
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tempfile::TempDir;
 
 const PROGRAM: &str = "redis-server";
 const PACKAGE: &str = "redis-server";
+
+/// How a transaction begins in the log.
+const BEGIN: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
 
 /// How often another port is tried when somebody took the one that was free.
 const PORTS: usize = 10;
@@ -273,15 +276,8 @@ impl Redis {
     /// # Errors
     /// [`StartError`] if there is no transaction, or none with that many commands.
     pub fn tear_last_transaction(&mut self, whole: usize) -> Result<usize, StartError> {
-        const BEGIN: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
         self.at_rest("cut")?;
-        let folder = self.data.join("appendonlydir");
-        let entries = std::fs::read_dir(&folder).map_err(|e| failed("read", &folder, &e))?;
-        let newest = entries
-            .filter_map(|e| e.ok().map(|e| e.path()))
-            .filter(|p| p.to_string_lossy().ends_with(".incr.aof"))
-            .max();
-        let log = newest.ok_or_else(|| StartError(format!("there is no log in {}", folder.display())))?;
+        let log = self.newest_log()?;
         let bytes = std::fs::read(&log).map_err(|e| failed("read", &log, &e))?;
         let at = bytes.windows(BEGIN.len()).rposition(|w| w == BEGIN);
         let at = at.ok_or_else(|| StartError(format!("there is no transaction in {}", log.display())))?;
@@ -302,6 +298,72 @@ impl Redis {
         };
         std::fs::write(&log, &bytes[..end]).map_err(|e| failed("write", &log, &e))?;
         Ok(commands)
+    }
+
+    /// Flips a bit of its log where a transaction begins, the middle one of all, as a
+    /// disk does that wears out. It must not run.
+    ///
+    /// # Errors
+    /// [`StartError`] if there is no transaction.
+    pub fn damage_log(&mut self) -> Result<(), StartError> {
+        self.damage_log_at(BEGIN)
+    }
+
+    /// The same where these bytes begin, at the middle one of all such places.
+    ///
+    /// # Errors
+    /// [`StartError`] if they stand nowhere.
+    pub fn damage_log_at(&mut self, place: &[u8]) -> Result<(), StartError> {
+        self.at_rest("damage")?;
+        let log = self.newest_log()?;
+        let mut bytes = std::fs::read(&log).map_err(|e| failed("read", &log, &e))?;
+        let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(place)).collect();
+        let Some(middle) = places.get(places.len() / 2) else {
+            let log = log.display();
+            return Err(StartError(format!("there is no place to damage in {log}")));
+        };
+        bytes[*middle] ^= 1;
+        std::fs::write(&log, &bytes).map_err(|e| failed("write", &log, &e))
+    }
+
+    /// Lets `redis-check-aof` cut off its log what comes after the damage, as its own
+    /// refusal to start asks for. It must not run.
+    ///
+    /// # Errors
+    /// [`StartError`] with what the program said.
+    pub fn mend_log(&mut self) -> Result<(), StartError> {
+        use std::io::Write as _;
+        self.at_rest("mend")?;
+        let log = self.newest_log()?;
+        let mend = |e: std::io::Error| failed("mend with redis-check-aof (Debian package 'redis-tools')", &log, &e);
+        let mut mending = Command::new("redis-check-aof")
+            .arg("--fix")
+            .arg(&log)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(mend)?;
+        if let Some(mut answer) = mending.stdin.take() {
+            answer.write_all(b"y\n").map_err(mend)?;
+        }
+        let done = mending.wait_with_output().map_err(mend)?;
+        if done.status.success() {
+            return Ok(());
+        }
+        let said = [done.stdout, done.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        Err(StartError(format!("redis-check-aof failed: {said}")))
+    }
+
+    fn newest_log(&self) -> Result<PathBuf, StartError> {
+        let folder = self.data.join("appendonlydir");
+        let entries = std::fs::read_dir(&folder).map_err(|e| failed("read", &folder, &e))?;
+        let newest = entries
+            .filter_map(|e| e.ok().map(|e| e.path()))
+            .filter(|p| p.to_string_lossy().ends_with(".incr.aof"))
+            .max();
+        newest.ok_or_else(|| StartError(format!("there is no log in {}", folder.display())))
     }
 
     fn at_rest(&self, to_do: &str) -> Result<(), StartError> {

@@ -39,4 +39,6 @@ fn a_broker_comes_back_with_its_data_and_without_it() {
     assert!(rabbit.queues("later").is_err(), "only what its file defines is there");
     rabbit.memory_alarm(true).unwrap();
     rabbit.memory_alarm(false).unwrap();
+    rabbit.disk_alarm(true).unwrap();
+    rabbit.disk_alarm(false).unwrap();
 }

@@ -13,8 +13,6 @@ use offboard_servers::redis::Reply;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
-use std::thread;
-use std::time::{Duration, Instant};
 
 const SECRET: &str = "hunter2-of-the-ledger";
 /// The variable in which a process finds it.
@@ -146,21 +144,8 @@ async fn what_is_taken_from_processes_at_work_is_said_and_loses_nothing() {
         process.limit_files(USUAL_FILES);
     }
 
-    let mut people = People::default();
-    let end = Instant::now() + PATIENCE;
-    loop {
-        people.answer(&stage);
-        let cases = stage.cases();
-        if cases.len() == 3 && cases.values().all(|c| c["state"] == "closed") {
-            break;
-        }
-        if Instant::now() > end {
-            let why: String = cases.keys().map(|c| stage.run(&["why", c]).out).collect();
-            let said: Vec<String> = running.into_iter().map(|r| r.end().err).collect();
-            panic!("not closed within {PATIENCE:?}:\n{why}\n{}", said.join("\n----\n"));
-        }
-        thread::sleep(Duration::from_millis(500));
-    }
+    let running = People::default().until_all_closed(&stage, PATIENCE, running);
+    assert_eq!(stage.cases().len(), 3);
     until("all are ready again", all_ready);
     let parties: Vec<Party<'_>> = stage.clients.iter().map(Into::into).collect();
     let attempts = nothing_lost(&stage.folder, &stage.cases(), &BTreeSet::new(), &parties, "");

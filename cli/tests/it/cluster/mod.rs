@@ -6,6 +6,7 @@ mod deprived;
 mod doctor;
 mod hybrid;
 mod letters;
+mod midway;
 mod people;
 mod readiness;
 mod reload;

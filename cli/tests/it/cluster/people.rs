@@ -1,11 +1,17 @@
 //! People who answer what only a person can.
 
 use crate::cluster::stage::Stage;
+use crate::support::Running;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The lead of the service desk.
 const LEAD: &str = "lead@acme.example";
+
+/// How often they look.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Those who answer.
 #[derive(Default)]
@@ -56,6 +62,26 @@ impl People {
                 };
                 drop(answered);
             }
+        }
+    }
+
+    /// Answers until every case has closed, and gives back those that run; if that takes
+    /// too long, tells why, and what they said.
+    #[track_caller]
+    pub(crate) fn until_all_closed(&mut self, stage: &Stage, within: Duration, running: Vec<Running>) -> Vec<Running> {
+        let end = Instant::now() + within;
+        loop {
+            self.answer(stage);
+            let cases = stage.cases();
+            if cases.values().all(|c| c["state"] == "closed") {
+                return running;
+            }
+            if Instant::now() > end {
+                let why: String = cases.keys().map(|c| stage.run(&["why", c]).out).collect();
+                let said: Vec<String> = running.into_iter().map(|r| r.end().err).collect();
+                panic!("not closed within {within:?}:\n{why}\n{}", said.join("\n----\n"));
+            }
+            thread::sleep(LOOK_EVERY);
         }
     }
 }

@@ -3,8 +3,7 @@
 use crate::account::{Party, nothing_lost, nothing_twice};
 use crate::cluster::stage::{Size, Stage, now_ms};
 use std::collections::BTreeSet;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Far longer than it takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(200);
@@ -24,20 +23,8 @@ async fn departures_go_through_three_processes_to_evidence_that_verifies() {
     let submitted = stage.run(&["submit", &file, "--json"]).expect(0);
     println!("{}", submitted.out);
     let mut people = crate::cluster::people::People::default();
-    let until = Instant::now() + PATIENCE;
-    loop {
-        people.answer(&stage);
-        let cases = stage.cases();
-        if cases.len() == 4 && cases.values().all(|c| c["state"] == "closed") {
-            break;
-        }
-        if Instant::now() > until {
-            let why: String = cases.keys().map(|c| stage.run(&["why", c]).out).collect();
-            let said: Vec<String> = roles.into_iter().map(|r| r.end().err).collect();
-            panic!("not closed within {PATIENCE:?}:\n{why}\n{}", said.join("\n----\n"));
-        }
-        thread::sleep(Duration::from_millis(500));
-    }
+    let roles = people.until_all_closed(&stage, PATIENCE, roles);
+    assert_eq!(stage.cases().len(), 4);
     for case in stage.cases().keys() {
         stage.run(&["verify", case]).expect(0);
     }

@@ -11,6 +11,9 @@ const NODES: usize = 3;
 /// How long nodes may take to see each other, and a queue to have a leader.
 const PATIENCE: Patience = Patience(Duration::from_secs(120));
 
+/// How much of what a node wrote says why it did not do what it should.
+const LAST_LINES: usize = 200;
+
 /// A broker of three nodes.
 #[derive(Debug)]
 pub struct RabbitCluster {
@@ -65,6 +68,21 @@ impl RabbitCluster {
         self.nodes.iter().find(|node| node.pid().is_some())
     }
 
+    /// The end of what each node that runs has written, for whoever waited in vain.
+    #[must_use]
+    pub fn output(&self) -> String {
+        let running = self.nodes.iter().filter(|node| node.pid().is_some());
+        let ends: Vec<String> = running
+            .map(|node| {
+                let said = node.output();
+                let lines: Vec<&str> = said.lines().collect();
+                let end = lines.len().saturating_sub(LAST_LINES);
+                format!("{}:\n{}", node.member.name, lines[end..].join("\n"))
+            })
+            .collect();
+        ends.join("\n")
+    }
+
     /// Starts all that do not run, at the same time since they look for each other,
     /// and waits until they are one.
     ///
@@ -105,6 +123,25 @@ impl RabbitCluster {
             found.is_some()
         });
         waited.and_then(|()| found.ok_or_else(|| StartError(format!("nobody leads {queue}"))))
+    }
+
+    /// Waits until every node has a replica of a queue that takes part.
+    ///
+    /// # Errors
+    /// [`StartError`] with which have one, if that does not come.
+    pub fn until_on_all(&self, vhost: &str, queue: &str) -> Result<(), StartError> {
+        let path = format!(
+            "/api/queues/{}/{}?columns=leader,members,online",
+            escaped(vhost),
+            escaped(queue)
+        );
+        let mut said = Value::Null;
+        until(&format!("{queue} to be on all nodes"), PATIENCE, || {
+            let answer = self.running().and_then(|node| node.ask("GET", &path, b"").ok());
+            said = answer.and_then(|a| serde_json::from_slice(&a).ok()).unwrap_or_default();
+            said["online"].as_array().is_some_and(|online| online.len() == NODES)
+        })
+        .map_err(|e| StartError(format!("{e}; last it was said: {said}")))
     }
 
     fn leader_now(&self, path: &str) -> Option<usize> {

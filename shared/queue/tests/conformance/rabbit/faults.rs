@@ -177,6 +177,42 @@ async fn a_broker_that_takes_no_publications_says_so_and_still_delivers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_short_of_disk_takes_nothing_until_there_is_room_again() {
+    let broker = rough().await;
+    let vhost = new_vhost(&broker).await;
+    let mut config = administrator(&broker, broker.port(), &vhost);
+    config.limits.blocked = Duration::from_millis(500);
+    let queue = connect(config).await;
+    published(&queue, &identity(), message("before")).await;
+    let broker = to(broker, |broker| broker.disk_alarm(true).unwrap()).await;
+    // The alarm is told to whoever publishes, not before.
+    let end = Instant::now() + Duration::from_secs(60);
+    let why = loop {
+        drop(queue.publish(&reports(), vec![message("late")]).await);
+        if let Some(why) = queue.blocked() {
+            break why;
+        }
+        assert!(Instant::now() < end, "nobody was told of the alarm");
+    };
+    assert!(why.contains("disk"), "{why}");
+    let said = detail(queue.publish(&identity(), vec![message("later")]).await);
+    assert!(said.contains("takes no publications now"), "{said}");
+    let mut consumer = queue.consume(&identity(), 1).await.unwrap();
+    comes(&mut consumer, "before").await;
+
+    let _broker = to(broker, |broker| broker.disk_alarm(false).unwrap()).await;
+    published(&queue, &identity(), message("again")).await;
+    // What was told to be unknown may have come, too.
+    let mut last = String::new();
+    while last != "again" {
+        let delivery = next(&mut consumer).await;
+        last = delivery.message().id.clone();
+        delivery.ack().await.unwrap();
+    }
+    assert_eq!(queue.blocked(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_cut_before_the_confirm_leaves_the_outcome_unknown() {
     let OnRabbit { proxy, queue, .. } = OnRabbit::fresh().await;
     let mut consumer = queue.consume(&identity(), 10).await.unwrap();
