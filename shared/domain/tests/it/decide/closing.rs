@@ -1,6 +1,5 @@
 //! The closing round: what differs is done again, or is a person's, and what flaps comes to an end.
 
-use crate::decide::about_to_wipe;
 use crate::model::*;
 use offboard_domain::assignment::baseline_facts;
 use offboard_domain::catalogue::{ACCOUNT_GONE, Kind};
@@ -308,7 +307,7 @@ fn what_cannot_be_undone_and_differs_at_the_end_is_not_done_again_on_the_old_app
 /// "Legal still needs the disk" is a decision against what was approved before it.
 #[test]
 fn what_was_gone_without_is_approved_anew_when_that_ends() {
-    let mut w = about_to_wipe();
+    let mut w = World::about_to_wipe();
     let (task, ends) = (w.id(Kind::WipeDevice), w.now.plus(30 * DAY_MS));
     w.order(Command::Waive {
         task,

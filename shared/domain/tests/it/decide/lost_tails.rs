@@ -1,6 +1,5 @@
 //! A report that does not fit the history proves that the ledger has lost its tail.
 
-use crate::decide::about_to_wipe;
 use crate::model::*;
 use offboard_domain::catalogue::Kind;
 use offboard_domain::departure::Manner;
@@ -183,7 +182,7 @@ fn a_report_on_a_task_that_is_there_proves_a_second_loss_once_the_first_is_over(
 
 #[test]
 fn a_report_of_an_attempt_that_another_record_ordered_proves_a_lost_tail() {
-    let (mut w, mut again) = (about_to_wipe(), about_to_wipe());
+    let (mut w, mut again) = (World::about_to_wipe(), World::about_to_wipe());
     w.pass(2 * HOUR_MS);
     let wiped = w.truthful(w.id(Kind::WipeDevice));
     // The order is lost with its number, and given again under the same one.

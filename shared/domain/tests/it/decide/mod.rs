@@ -16,26 +16,7 @@ use crate::model::*;
 use offboard_domain::catalogue::{Kind, MAILBOX_EXISTS};
 use offboard_domain::departure::{Departure, Manner};
 use offboard_domain::time::MINUTE_MS;
-use offboard_domain::{ApprovalOf, Command, Facts, Policy, Said};
-
-/// Brings a case to an approved wipe that can still be stopped.
-fn about_to_wipe() -> World {
-    let mut w = World::opened(Manner::Planned);
-    w.finds = company_laptop();
-    w.drain();
-    w.approve();
-    w.drain();
-    w.attest(Kind::ConfirmDeviceReturned).unwrap();
-    let id = w.id(Kind::WipeDevice);
-    let digest = w.to_approve(Kind::WipeDevice);
-    w.order(Command::Approve {
-        by: "boss@msp.example".into(),
-        of: ApprovalOf::Task(id, digest),
-    })
-    .unwrap();
-    w.drain();
-    w
-}
+use offboard_domain::{Command, Facts, Policy, Said};
 
 /// A departure with everything kept, right when this kind is with a worker; the snapshot
 /// has read a mailbox, or none.

@@ -1,6 +1,5 @@
 //! What must not happen twice: after an order without an answer it is read before anything else.
 
-use crate::decide::about_to_wipe;
 use crate::model::*;
 use offboard_domain::catalogue::Kind;
 use offboard_domain::fault::{FaultClass, Rule};
@@ -10,7 +9,7 @@ use offboard_domain::{Command, Facts, Mode, Said, TaskState, Timestamp};
 
 /// Brings a case to a wipe in flight.
 fn wiping() -> World {
-    let mut w = about_to_wipe();
+    let mut w = World::about_to_wipe();
     w.pass(2 * HOUR_MS);
     assert_eq!(w.task(Kind::WipeDevice).in_flight().map(|a| a.mode), Some(Mode::Full));
     w

@@ -7,7 +7,7 @@ use offboard_domain::fault::{FaultClass, Rule};
 use offboard_domain::id::System;
 use offboard_domain::policy::Capabilities;
 use offboard_domain::standing::{Standing, standing};
-use offboard_domain::{Command, Event, Facts, Find, ObjectId, Policy, TaskState};
+use offboard_domain::{Command, Facts, Find, ObjectId, Policy, TaskState};
 use std::sync::Arc;
 
 #[test]
@@ -17,15 +17,7 @@ fn what_is_found_after_the_approval_asks_again() {
     w.approve();
     // Discovery is done again by hand and finds a laptop now.
     let id = w.id(Kind::DiscoverDevices);
-    let mut case = w.case().clone();
-    case.fold(
-        w.now,
-        &Event::TaskReopened {
-            task: id,
-            why: "test".into(),
-        },
-    );
-    w.case = Some(case);
+    w.reopen(id);
     w.finds = company_laptop();
     w.order(Command::Tick).unwrap();
     w.answer(Kind::DiscoverDevices);
@@ -45,15 +37,7 @@ fn a_find_that_comes_too_late_is_for_a_person() {
     let mut w = World::opened(Manner::Immediate);
     w.run_to_sealing();
     let id = w.id(Kind::DiscoverDevices);
-    let mut case = w.case().clone();
-    case.fold(
-        w.now,
-        &Event::TaskReopened {
-            task: id,
-            why: "test".into(),
-        },
-    );
-    w.case = Some(case);
+    w.reopen(id);
     w.order(Command::Tick).unwrap();
     w.finds = vec![Find {
         kind: Kind::RetireDevice,
