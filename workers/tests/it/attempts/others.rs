@@ -201,6 +201,20 @@ async fn until_fault(desk: &mut Desk, todo: &mut Todo) -> Fault {
     panic!("it meets no fault");
 }
 
+/// Attempts until something was found on so many mailboxes, if there is still much to do then.
+async fn until_recorded(desk: &mut Desk, todo: &mut Todo, mailboxes: usize) {
+    for _ in 0..50 {
+        todo.attempt += 1;
+        let Said::Progress { checkpoint } = desk.once(todo).await.said else {
+            panic!("nothing ends here")
+        };
+        todo.checkpoint = Some(checkpoint);
+        if recorded(desk).await.len() == mailboxes {
+            break;
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_others_hold_on_his_mailbox_goes_before_anybody_looks_at_theirs() {
     let (state, mut todo) = with_others(300, &[5]);
@@ -256,16 +270,7 @@ async fn one_that_cannot_be_read_again_keeps_what_was_found_on_others_from_nobod
     let (state, mut todo) = with_others(45, &held);
     let mut desk = Desk::new(state);
     // It was read once, and is not when it is to be removed.
-    for _ in 0..50 {
-        todo.attempt += 1;
-        let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
-            panic!("nothing ends here")
-        };
-        todo.checkpoint = Some(checkpoint);
-        if recorded(&desk).await.len() == 45 {
-            break;
-        }
-    }
+    until_recorded(&mut desk, &mut todo, 45).await;
     desk.fake.lock().unreadable.insert("o-0003".to_owned());
     let fault = until_fault(&mut desk, &mut todo).await;
     assert!(fault.detail.contains("could not: o-0003: "), "{fault}");
@@ -298,16 +303,7 @@ async fn one_that_stops_answering_keeps_what_was_found_on_others_from_nobody() {
     let held: Vec<usize> = (0..25).collect();
     let (state, mut todo) = with_others(45, &held);
     let mut desk = Desk::new(state);
-    for _ in 0..50 {
-        todo.attempt += 1;
-        let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
-            panic!("nothing ends here")
-        };
-        todo.checkpoint = Some(checkpoint);
-        if recorded(&desk).await.len() == 25 {
-            break;
-        }
-    }
+    until_recorded(&mut desk, &mut todo, 25).await;
     desk.fake.lock().hanging.insert("o-0003".to_owned());
     let fault = until_fault(&mut desk, &mut todo).await;
     assert!(fault.detail.contains("could not: o-0003: "), "{fault}");
