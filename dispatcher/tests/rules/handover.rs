@@ -30,6 +30,16 @@ fn shared(tenants: &[TenantId]) -> World {
     world
 }
 
+/// Twelve tenants, whom a worker and a closer serve, and an engine that owns none of them.
+fn served() -> (World, Vec<TenantId>, Arc<Engine>, [Running; 2]) {
+    let tenants = tenants(12);
+    let world = shared(&tenants);
+    let closer = world.closer();
+    let worker = world.worker_who(2 * SECOND, |a| Some(truth(a)));
+    let outside = world.engine();
+    (world, tenants, outside, [closer, worker])
+}
+
 /// One departure of each tenant, accepted by whoever is asked.
 async fn submit(world: &World, tenants: &[TenantId], by: &Arc<Engine>, reference: &str) -> Vec<CaseId> {
     let mut cases = Vec::new();
@@ -50,6 +60,13 @@ async fn share(dispatchers: &[&Dispatcher]) {
     .await;
 }
 
+async fn owns_all(who: &Dispatcher, within_ms: i64) {
+    until("the other owns all", within_ms, async || {
+        who.owned().len() == usize::from(SHARDS)
+    })
+    .await;
+}
+
 /// Once discovery has found them, somebody approves all wipes.
 async fn approve_all(world: &World, by: &Arc<Engine>, count: usize) {
     until("every wipe waits for its approval", 5 * MINUTE, async || {
@@ -64,13 +81,17 @@ async fn approve_all(world: &World, by: &Arc<Engine>, count: usize) {
     world.approve_wipes(by).await;
 }
 
+/// One more departure of each tenant comes and closes, with all `wipes` that were ever found.
+async fn closes(world: &World, tenants: &[TenantId], by: &Arc<Engine>, reference: &str, wipes: usize) {
+    submit(world, tenants, by, reference).await;
+    approve_all(world, by, wipes).await;
+    world.all_closed(5 * MINUTE).await;
+    world.assert_once();
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_leaves_hands_over_at_once_and_nothing_is_lost_or_ordered_twice() {
-    let tenants = tenants(12);
-    let world = shared(&tenants);
-    let _closer = world.closer();
-    let _worker = world.worker_who(2 * SECOND, |a| Some(truth(a)));
-    let outside = world.engine();
+    let (world, tenants, outside, _served) = served();
     let one = world.member("one", world.clock.clone());
     let two = world.member("two", world.clock.clone());
     share(&[&one, &two]).await;
@@ -87,26 +108,16 @@ async fn who_leaves_hands_over_at_once_and_nothing_is_lost_or_ordered_twice() {
         "he finished what was at hand, and no more"
     );
     assert_eq!(one.holdings(), "0 cases; ", "what he held he let go");
-    until("the other owns all", LOOK, async || {
-        two.owned().len() == usize::from(SHARDS)
-    })
-    .await;
+    owns_all(&two, LOOK).await;
     assert!(world.now().since(left) < LOOK + 3 * SECOND, "no lease was waited for");
-    submit(&world, &tenants, &outside, "HR-2").await;
-    approve_all(&world, &outside, 2 * tenants.len()).await;
-    world.all_closed(5 * MINUTE).await;
-    world.assert_once();
+    closes(&world, &tenants, &outside, "HR-2", 2 * tenants.len()).await;
     assert_eq!(world.ordered(Kind::WipeDevice).len(), 2 * tenants.len());
     two.is_idle().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_dies_is_replaced_within_the_lease() {
-    let tenants = tenants(12);
-    let world = shared(&tenants);
-    let _closer = world.closer();
-    let _worker = world.worker_who(2 * SECOND, |a| Some(truth(a)));
-    let outside = world.engine();
+    let (world, tenants, outside, _served) = served();
     let one = world.member("one", world.clock.clone());
     let two = world.member("two", world.clock.clone());
     share(&[&one, &two]).await;
@@ -117,10 +128,7 @@ async fn who_dies_is_replaced_within_the_lease() {
     one.die().await;
     let died = world.now();
     // It was renewed just before, and is looked at just before it ends.
-    until("the other owns all", TAKEN_OVER_WITHIN + 5 * SECOND, async || {
-        two.owned().len() == usize::from(SHARDS)
-    })
-    .await;
+    owns_all(&two, TAKEN_OVER_WITHIN + 5 * SECOND).await;
     assert!(world.now().since(died) > 5 * SECOND, "a lease is not taken away");
     submit(&world, &his, &outside, "HR-2").await;
     approve_all(&world, &outside, tenants.len() + his.len()).await;
@@ -132,11 +140,7 @@ async fn who_dies_is_replaced_within_the_lease() {
 
 #[tokio::test(start_paused = true)]
 async fn who_cannot_reach_the_ledger_lets_go_before_somebody_else_takes_over() {
-    let tenants = tenants(12);
-    let world = shared(&tenants);
-    let _closer = world.closer();
-    let _worker = world.worker_who(2 * SECOND, |a| Some(truth(a)));
-    let outside = world.engine();
+    let (world, tenants, outside, _served) = served();
     let (one, way) = world.member_apart("one");
     let two = world.member("two", world.clock.clone());
     share(&[&one, &two]).await;
@@ -160,10 +164,7 @@ async fn who_cannot_reach_the_ledger_lets_go_before_somebody_else_takes_over() {
     // It reaches it again, and gets its share.
     way.cut(false);
     share(&[&one, &two]).await;
-    submit(&world, &tenants, &outside, "HR-2").await;
-    approve_all(&world, &outside, 2 * tenants.len()).await;
-    world.all_closed(5 * MINUTE).await;
-    world.assert_once();
+    closes(&world, &tenants, &outside, "HR-2", 2 * tenants.len()).await;
     one.is_idle().await;
     two.is_idle().await;
 }
@@ -171,11 +172,7 @@ async fn who_cannot_reach_the_ledger_lets_go_before_somebody_else_takes_over() {
 /// He reaches the ledger: nobody would take his shards from him.
 #[tokio::test(start_paused = true)]
 async fn who_is_cut_off_from_the_broker_alone_leaves_his_shards_to_whoever_is_not() {
-    let tenants = tenants(12);
-    let world = shared(&tenants);
-    let _closer = world.closer();
-    let _worker = world.worker_who(2 * SECOND, |a| Some(truth(a)));
-    let outside = world.engine();
+    let (world, tenants, outside, _served) = served();
     let (one, line) = world.member_on_a_line("one");
     let two = world.member("two", world.clock.clone());
     share(&[&one, &two]).await;
@@ -186,17 +183,11 @@ async fn who_is_cut_off_from_the_broker_alone_leaves_his_shards_to_whoever_is_no
         two.owned().len() == usize::from(SHARDS) && one.owned().is_empty()
     })
     .await;
-    submit(&world, &tenants, &outside, "HR-1").await;
-    approve_all(&world, &outside, tenants.len()).await;
-    world.all_closed(5 * MINUTE).await;
-    world.assert_once();
+    closes(&world, &tenants, &outside, "HR-1", tenants.len()).await;
     assert_eq!(one.owned(), [0; 0]);
     line.cut(false);
     share(&[&one, &two]).await;
-    submit(&world, &tenants, &outside, "HR-2").await;
-    approve_all(&world, &outside, 2 * tenants.len()).await;
-    world.all_closed(5 * MINUTE).await;
-    world.assert_once();
+    closes(&world, &tenants, &outside, "HR-2", 2 * tenants.len()).await;
     one.is_idle().await;
     two.is_idle().await;
 }
@@ -224,10 +215,7 @@ async fn nobody_leaves_anything_to_others_who_are_cut_off_from_the_broker_too() 
     .await;
     // And who is alone is better than nobody.
     two.leave().await;
-    until("the other one takes all", MINUTE, async || {
-        one.owned().len() == usize::from(SHARDS)
-    })
-    .await;
+    owns_all(&one, MINUTE).await;
 }
 
 /// However long the broker was away from all: one is connected again before the other.
@@ -287,21 +275,14 @@ async fn who_is_cut_off_from_the_broker_is_taken_nothing_from_while_his_lease_la
         pass(SECOND).await;
     }
     // Nor do the others wait for what never ends.
-    until("the other owns all", 3 * LOOK, async || {
-        two.owned().len() == usize::from(SHARDS)
-    })
-    .await;
+    owns_all(&two, 3 * LOOK).await;
     world.queue.stick(false);
     until("he has let go of all", MINUTE, async || one.owned().is_empty()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_comes_is_given_his_share_while_work_goes_on() {
-    let tenants = tenants(12);
-    let world = shared(&tenants);
-    let _closer = world.closer();
-    let _worker = world.worker_who(2 * SECOND, |a| Some(truth(a)));
-    let outside = world.engine();
+    let (world, tenants, outside, _served) = served();
     let one = world.member("one", world.clock.clone());
     share(&[&one]).await;
     submit(&world, &tenants, &outside, "HR-1").await;
@@ -491,11 +472,7 @@ async fn the_same_append_by_two_owners_publishes_a_once_only_order_once() {
 
 #[tokio::test(start_paused = true)]
 async fn clocks_that_are_minutes_apart_stop_nobody() {
-    let tenants = tenants(12);
-    let world = shared(&tenants);
-    let _closer = world.closer();
-    let _worker = world.worker_who(2 * SECOND, |a| Some(truth(a)));
-    let outside = world.engine();
+    let (world, tenants, outside, _served) = served();
     let ahead = world.member("ahead", Arc::new(SkewedClock(world.clock.clone(), 4 * MINUTE)));
     let behind = world.member("behind", Arc::new(SkewedClock(world.clock.clone(), -3 * MINUTE)));
     pass(MINUTE).await;
@@ -509,10 +486,7 @@ async fn clocks_that_are_minutes_apart_stop_nobody() {
     ahead.die().await;
     submit(&world, &tenants, &outside, "HR-2").await;
     // Two leases long he may be only late.
-    until("the other owns all", 2 * TAKEN_OVER_WITHIN, async || {
-        behind.owned().len() == usize::from(SHARDS)
-    })
-    .await;
+    owns_all(&behind, 2 * TAKEN_OVER_WITHIN).await;
     approve_all(&world, &outside, 2 * tenants.len()).await;
     world.all_closed(30 * MINUTE).await;
     world.assert_once();

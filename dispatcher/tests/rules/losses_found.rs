@@ -10,7 +10,7 @@ use offboard_dispatcher::admission::Limits;
 use offboard_dispatcher::gates::{Paused, WITHOUT_END};
 use offboard_dispatcher::view::view;
 use offboard_domain::time::{DAY_MS, HOUR_MS};
-use offboard_domain::{CaseState, Command, Event, Gates, Kind, TenantId};
+use offboard_domain::{CaseId, CaseState, Command, Event, Gates, Kind, TenantId};
 use offboard_ledger::{GateChange, Ledger as _};
 use offboard_runtime::SkewedClock;
 use std::fs;
@@ -292,21 +292,27 @@ async fn a_look_during_which_the_ledger_goes_back_leaves_no_mark() {
     assert!(marked().await, "or this test shows nothing");
 }
 
+/// A case that has lost a task which somebody was ordered to do, and his order.
+async fn lost_with_a_task() -> (World, TenantId, CaseId, Order) {
+    let acme = tenant("acme");
+    let world = World::new([(acme.clone(), terms(CUT))]);
+    let one = world.dispatcher().await;
+    let departure = world.departure(&acme, "HR-1");
+    let case = one.engine.submit(departure).await.unwrap().case();
+    world.answer(&world.order(&acme, Kind::Resolve).await).await;
+    let order = world.order(&acme, Kind::SnapshotAccess).await;
+    one.die().await;
+    while task(&world.case(&acme, case).await, Kind::Resolve).is_settled() {
+        world.ledger.inner.lose_tail(&acme, case, 1);
+    }
+    (world, acme, case, order)
+}
+
 /// What it says happened is on record nowhere else, whatever its worker's clock says.
 #[tokio::test(start_paused = true)]
 async fn a_report_whose_task_was_lost_waits_until_the_task_is_there_again() {
     for ahead_ms in [0, HOUR_MS] {
-        let acme = tenant("acme");
-        let world = World::new([(acme.clone(), terms(CUT))]);
-        let one = world.dispatcher().await;
-        let departure = world.departure(&acme, "HR-1");
-        let case = one.engine.submit(departure).await.unwrap().case();
-        world.answer(&world.order(&acme, Kind::Resolve).await).await;
-        let order = world.order(&acme, Kind::SnapshotAccess).await;
-        one.die().await;
-        while task(&world.case(&acme, case).await, Kind::Resolve).is_settled() {
-            world.ledger.inner.lose_tail(&acme, case, 1);
-        }
+        let (world, acme, case, order) = lost_with_a_task().await;
         let _two = world.dispatcher().await;
         pass(MINUTE).await;
         let report = order.report(world.now().plus(ahead_ms), truth(&order.assignment));
@@ -333,17 +339,7 @@ async fn a_report_whose_task_was_lost_waits_until_the_task_is_there_again() {
 /// It proves the loss, and what it says happened is not dropped.
 #[tokio::test(start_paused = true)]
 async fn a_report_from_days_ahead_whose_task_was_lost_is_buried_with_the_reason() {
-    let acme = tenant("acme");
-    let world = World::new([(acme.clone(), terms(CUT))]);
-    let one = world.dispatcher().await;
-    let departure = world.departure(&acme, "HR-1");
-    let case = one.engine.submit(departure).await.unwrap().case();
-    world.answer(&world.order(&acme, Kind::Resolve).await).await;
-    let order = world.order(&acme, Kind::SnapshotAccess).await;
-    one.die().await;
-    while task(&world.case(&acme, case).await, Kind::Resolve).is_settled() {
-        world.ledger.inner.lose_tail(&acme, case, 1);
-    }
+    let (world, acme, case, order) = lost_with_a_task().await;
     let _two = world.dispatcher().await;
     pass(MINUTE).await;
     let report = order.report(world.now().plus(2 * DAY_MS), truth(&order.assignment));

@@ -86,6 +86,18 @@ fn through(folder: u32, listed: usize) -> Cursor {
     }
 }
 
+/// Keeps an archive of one message, and says which.
+async fn one_message(store: &Store) -> Digest {
+    let mut writer = Writer::resume(store, None).await.unwrap();
+    writer.begin_pass(Timestamp(1), |_| false);
+    let inbox = writer.folder("INBOX", "7", &["INBOX".into()]);
+    write(&mut writer, inbox, 1, b"a message", 10).await;
+    writer.set_cursor(through(inbox, 1));
+    writer.end_folder(None);
+    let (_, manifest) = writer.end_pass(about()).await.unwrap();
+    manifest
+}
+
 /// Every message of an archive, by folder and the server's id.
 async fn all(archive: &Archive) -> BTreeMap<(u32, String), Vec<Vec<u8>>> {
     let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -285,14 +297,7 @@ async fn a_folder_whose_ids_begin_anew_is_another_one() {
 async fn what_a_site_has_counts_when_it_is_what_it_is_called() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::folder(folder.path()).unwrap();
-    let mut writer = Writer::resume(&store, None).await.unwrap();
-    writer.begin_pass(Timestamp(1), |_| false);
-    let inbox = writer.folder("INBOX", "7", &["INBOX".into()]);
-    write(&mut writer, inbox, 1, b"a message", 10).await;
-    writer.set_cursor(through(inbox, 1));
-    writer.end_folder(None);
-    let (_, manifest) = writer.end_pass(about()).await.unwrap();
-    let archive = Archive::open(&store, manifest).await.unwrap();
+    let archive = Archive::open(&store, one_message(&store).await).await.unwrap();
     let (segment, _) = archive.find(1).await.unwrap();
     let piece = segment.pieces[0];
     let hex = piece.sha256.to_string();
@@ -313,13 +318,7 @@ async fn what_a_site_has_counts_when_it_is_what_it_is_called() {
 async fn what_was_changed_in_the_store_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::folder(folder.path()).unwrap();
-    let mut writer = Writer::resume(&store, None).await.unwrap();
-    writer.begin_pass(Timestamp(1), |_| false);
-    let inbox = writer.folder("INBOX", "7", &["INBOX".into()]);
-    write(&mut writer, inbox, 1, b"a message", 10).await;
-    writer.set_cursor(through(inbox, 1));
-    writer.end_folder(None);
-    let (_, manifest) = writer.end_pass(about()).await.unwrap();
+    let manifest = one_message(&store).await;
     let archive = Archive::open(&store, manifest).await.unwrap();
     let (segment, message) = archive.find(1).await.unwrap();
     assert!(matches!(

@@ -2,7 +2,7 @@
 //! SCIM server (scim2-server): found, recorded, ended, read again, and undone by
 //! somebody else.
 
-use offboard_connectors::Connector;
+use crate::stage::One;
 use offboard_connectors::graph::HttpClient;
 use offboard_connectors::scim::{MatchBy, Profile, ScimAccess, ScimConnector, ScimSettings};
 use offboard_domain::catalogue::apps::{DIRECTORY_ID, NAMES, PROTECTED};
@@ -13,21 +13,13 @@ use offboard_domain::{
 use offboard_runtime::{Clock as _, SystemClock};
 use offboard_servers::{Scim, ScimOptions};
 use offboard_store::Store;
-use offboard_workers::{Connectors, Context, attempt};
+use offboard_workers::{Context, attempt};
 use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Is in every name; and in no report.
 const CANARY: &str = "kanarienvogel";
-
-struct One(Arc<dyn Connector>);
-
-impl Connectors for One {
-    fn get(&self, _tenant: &TenantId, system: &System) -> Option<Arc<dyn Connector>> {
-        (self.0.system() == system).then(|| Arc::clone(&self.0))
-    }
-}
 
 /// An app, and a worker that serves it.
 struct Desk {

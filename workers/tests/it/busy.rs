@@ -2,9 +2,9 @@
 //! may have passed the order on, which is listed late: it is looked for, and never ordered
 //! again. One that was asked too often has not.
 
+use crate::stage::{One, Told};
 use async_trait::async_trait;
 use bytes::Bytes;
-use offboard_connectors::Connector;
 use offboard_connectors::graph::{
     CarriedAnswer, CarriedRequest, Carrier, Credential, Endpoints, GraphConnector, GraphSettings, HttpClient,
 };
@@ -14,11 +14,9 @@ use offboard_domain::{
 };
 use offboard_runtime::Clock;
 use offboard_store::Store;
-use offboard_workers::{Connectors, Context, attempt};
+use offboard_workers::{Context, attempt};
 use serde_json::json;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 const T0: i64 = 1_780_000_000_000;
 const MINUTE_MS: i64 = 60_000;
@@ -27,33 +25,6 @@ const LISTED_AFTER_MS: i64 = 20 * MINUTE_MS;
 const DONE_AFTER_MS: i64 = 40 * MINUTE_MS;
 const LEAVER: &str = "11111111-1111-4111-8111-111111111111";
 const DEVICE: &str = "22222222-2222-4222-8222-222222222222";
-
-/// Time that passes when it is told to.
-#[derive(Debug)]
-struct Told(AtomicI64);
-
-#[async_trait]
-impl Clock for Told {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
-    }
-
-    async fn sleep_until(&self, t: Timestamp) {
-        self.0.fetch_max(t.0, Ordering::SeqCst);
-    }
-
-    fn real(&self, ms: i64) -> Duration {
-        Duration::from_millis(ms.unsigned_abs())
-    }
-}
-
-struct One(Arc<dyn Connector>);
-
-impl Connectors for One {
-    fn get(&self, _tenant: &TenantId, system: &System) -> Option<Arc<dyn Connector>> {
-        (self.0.system() == system).then(|| Arc::clone(&self.0))
-    }
-}
 
 /// The device management, as far as a wipe goes.
 struct Intune {
@@ -199,7 +170,7 @@ async fn wiped(intune: &Arc<Intune>) -> Vec<FaultClass> {
 
 fn intune(first: (u16, bool)) -> Arc<Intune> {
     Arc::new(Intune {
-        clock: Arc::new(Told(AtomicI64::new(T0))),
+        clock: Told::at(T0),
         first,
         orders: Mutex::default(),
     })

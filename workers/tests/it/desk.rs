@@ -4,23 +4,20 @@
 
 mod endings;
 
-use async_trait::async_trait;
-use offboard_connectors::Connector;
+use crate::stage::{One, Told};
 use offboard_connectors::graph::HttpClient;
 use offboard_connectors::halo::{HaloConnector, HaloSettings};
 use offboard_domain::catalogue::desk::{ENDED, EVIDENCE, REFERENCE, TICKET, marker};
 use offboard_domain::{
     Assignment, CaseId, Digest, Facts, FaultClass, Kind, Lane, Mode, ObjectId, Said, Subject, System, Target, TaskId,
-    TenantId, Timestamp, Verdict, judge,
+    TenantId, Verdict, judge,
 };
 use offboard_runtime::Clock;
 use offboard_sim::face::{DeskFace, DeskSimulator};
 use offboard_sim::world::desk::{Desk, DeskFault, DeskHabits, NEW, Ticket};
 use offboard_store::Store;
-use offboard_workers::{Connectors, Context, attempt};
-use std::sync::atomic::{AtomicI64, Ordering};
+use offboard_workers::{Context, attempt};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 const T0: i64 = 1_780_000_000_000;
 const MINUTE_MS: i64 = 60_000;
@@ -29,33 +26,6 @@ const HOUR_MS: i64 = 60 * MINUTE_MS;
 const OVER_MS: i64 = 450_000;
 /// Ours.
 const OURS: u64 = 12;
-
-struct One(Arc<dyn Connector>);
-
-impl Connectors for One {
-    fn get(&self, _tenant: &TenantId, system: &System) -> Option<Arc<dyn Connector>> {
-        (self.0.system() == system).then(|| Arc::clone(&self.0))
-    }
-}
-
-/// Time that passes when it is told to, or slept through.
-#[derive(Debug)]
-struct Told(AtomicI64);
-
-#[async_trait]
-impl Clock for Told {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
-    }
-
-    async fn sleep_until(&self, t: Timestamp) {
-        self.0.fetch_max(t.0, Ordering::SeqCst);
-    }
-
-    fn real(&self, ms: i64) -> Duration {
-        Duration::from_millis(ms.unsigned_abs())
-    }
-}
 
 fn psa() -> System {
     System::new("psa").unwrap()
@@ -106,7 +76,7 @@ impl Task {
 
 impl Stage {
     async fn with(habits: DeskHabits) -> Self {
-        let clock = Arc::new(Told(AtomicI64::new(T0)));
+        let clock = Told::at(T0);
         let desk = Arc::new(Mutex::new(Desk::new(habits, [OURS, 13])));
         let tell = Arc::clone(&clock);
         let simulator = DeskSimulator::start(Arc::clone(&desk), DeskFace::Halo, Arc::new(move || tell.now().0)).await;
@@ -152,7 +122,7 @@ impl Stage {
     }
 
     fn pass(&self, ms: i64) {
-        self.clock.0.fetch_add(ms, Ordering::SeqCst);
+        self.clock.pass(ms);
     }
 
     async fn attempt(&self, task: &mut Task, redelivered: bool) -> Said {

@@ -10,4 +10,5 @@ mod desk;
 mod managed;
 mod notes;
 mod programs;
+mod stage;
 mod workspace;

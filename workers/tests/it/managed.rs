@@ -2,8 +2,7 @@
 //! real connector against a simulated NinjaOne: found, marked, run, cleared,
 //! decommissioned, read again, and a script that is never run twice.
 
-use async_trait::async_trait;
-use offboard_connectors::Connector;
+use crate::stage::{One, Told};
 use offboard_connectors::graph::HttpClient;
 use offboard_connectors::ninja::{NinjaConnector, NinjaScript, NinjaSettings, NinjaTags};
 use offboard_domain::catalogue::apps::NAMES;
@@ -11,47 +10,18 @@ use offboard_domain::catalogue::managed::{CLEARED, CONFIRMED, SHOWN_NAME};
 use offboard_domain::estate::{self, Holding, Serial, Sighting};
 use offboard_domain::{
     Assignment, CaseId, Check, Digest, Facts, FaultClass, Find, Kind, Lane, Mode, Observation, Report, Said, Subject,
-    System, Target, TaskId, TenantId, Timestamp, Verdict, judge,
+    System, Target, TaskId, TenantId, Verdict, judge,
 };
 use offboard_runtime::Clock;
 use offboard_sim::face::NinjaSimulator;
 use offboard_sim::world::fleet::{EndUser, Fleet, FleetFault, FleetHabits, Node};
 use offboard_store::Store;
-use offboard_workers::{Connectors, Context, attempt};
-use std::sync::atomic::{AtomicI64, Ordering};
+use offboard_workers::{Context, attempt};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// Is in every name; and in no report.
 const CANARY: &str = "kanarienvogel";
 const T0: i64 = 1_780_000_000_000;
-
-struct One(Arc<dyn Connector>);
-
-impl Connectors for One {
-    fn get(&self, _tenant: &TenantId, system: &System) -> Option<Arc<dyn Connector>> {
-        (self.0.system() == system).then(|| Arc::clone(&self.0))
-    }
-}
-
-/// Time that passes when it is told to, or slept through.
-#[derive(Debug)]
-struct Told(AtomicI64);
-
-#[async_trait]
-impl Clock for Told {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
-    }
-
-    async fn sleep_until(&self, t: Timestamp) {
-        self.0.fetch_max(t.0, Ordering::SeqCst);
-    }
-
-    fn real(&self, ms: i64) -> Duration {
-        Duration::from_millis(ms.unsigned_abs())
-    }
-}
 
 /// A management, and a worker that serves one company's part of it.
 struct Desk {
@@ -92,7 +62,7 @@ fn fleet(habits: FleetHabits) -> Fleet {
 
 impl Desk {
     async fn with(habits: FleetHabits) -> Self {
-        let clock = Arc::new(Told(AtomicI64::new(T0)));
+        let clock = Told::at(T0);
         let fleet = Arc::new(Mutex::new(fleet(habits)));
         let tell = Arc::clone(&clock);
         let simulator = NinjaSimulator::start(Arc::clone(&fleet), Arc::new(move || tell.now().0)).await;
@@ -134,7 +104,7 @@ impl Desk {
     }
 
     fn pass(&self, ms: i64) {
-        self.clock.0.fetch_add(ms, Ordering::SeqCst);
+        self.clock.pass(ms);
     }
 
     fn assignment(&self, find: &Find, mode: Mode) -> Assignment {

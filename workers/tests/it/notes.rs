@@ -1,8 +1,8 @@
 //! Notes through the real connector, over HTTP, into a wiki that takes well-formed XML
 //! alone.
 
+use crate::stage::One;
 use async_trait::async_trait;
-use offboard_connectors::Connector;
 use offboard_connectors::confluence::{ConfluenceConnector, ConfluenceSettings};
 use offboard_connectors::graph::HttpClient;
 use offboard_domain::catalogue::knowledge::{FILES_LINK, SESSION_FILES};
@@ -14,7 +14,7 @@ use offboard_runtime::Clock;
 use offboard_sim::face::ConfluenceSimulator;
 use offboard_sim::world::wiki::{PARENT, SPACE, Wiki};
 use offboard_store::Store;
-use offboard_workers::{Connectors, Context, attempt};
+use offboard_workers::{Context, attempt};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,14 +34,6 @@ impl Clock for Stopped {
 
     fn real(&self, ms: i64) -> Duration {
         Duration::from_millis(u64::try_from(ms).unwrap_or(0))
-    }
-}
-
-struct One(Arc<dyn Connector>);
-
-impl Connectors for One {
-    fn get(&self, _tenant: &TenantId, system: &System) -> Option<Arc<dyn Connector>> {
-        (self.0.system() == system).then(|| Arc::clone(&self.0))
     }
 }
 

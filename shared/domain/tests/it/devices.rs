@@ -9,7 +9,7 @@ use offboard_domain::fault::Rule;
 use offboard_domain::standing::{Standing, next, person_since, standing};
 use offboard_domain::time::{DAY_MS, HOUR_MS};
 use offboard_domain::{
-    ApprovalOf, Command, Digest, Event, Facts, Find, ObjectId, Policy, Said, System, TaskId, TaskState, decide,
+    ApprovalOf, Command, Digest, Facts, Find, ObjectId, Policy, Said, System, TaskId, TaskState, decide,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -323,10 +323,7 @@ fn what_a_later_reading_knows_of_a_device_counts_from_then_on() {
     found(&mut w, finder, good(Kind::DiscoverManaged), finds.clone());
     let owner = about(&w, Kind::ClearManagedOwner, "41");
     assert!(waits_for(&w, owner).contains(&Kind::WipeDevice));
-    let why = "a test".to_owned();
-    let mut case = w.case().clone();
-    case.fold(w.now, &Event::TaskReopened { task: finder, why });
-    w.case = Some(case);
+    w.reopen(finder);
     w.order(Command::Tick).unwrap();
     let mut facts = good(Kind::DiscoverManaged);
     let (id, serial) = (ObjectId::from("41"), Serial::parse("5CG9999"));

@@ -9,8 +9,8 @@ use offboard_domain::fault::Rule;
 use offboard_domain::standing::{Standing, next, standing, words};
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
-    ApprovalOf, Capabilities, CaseState, Command, Event, Facts, FaultClass, Gates, Mode, Outcome, Policy, Refusal,
-    Report, Said, System, TaskState, Timestamp, WakeReason, decide,
+    Capabilities, CaseState, Command, Event, Facts, FaultClass, Gates, Mode, Outcome, Policy, Refusal, Report, Said,
+    System, TaskState, Timestamp, WakeReason, decide,
 };
 
 fn lost(w: &mut World, known: u64) -> Vec<Event> {
@@ -19,24 +19,11 @@ fn lost(w: &mut World, known: u64) -> Vec<Event> {
 
 /// A case whose wipe is settled, and everything else that can be.
 fn wiped() -> World {
-    let mut w = World::opened(Manner::Planned);
-    w.finds = company_laptop();
-    w.drain();
-    w.approve();
-    w.drain();
-    w.attest(Kind::ConfirmDeviceReturned).unwrap();
-    approve_the_wipe(&mut w);
-    w.drain();
+    let mut w = World::about_to_wipe();
     w.pass(2 * HOUR_MS);
     w.drain();
     assert!(w.task(Kind::WipeDevice).is_settled());
     w
-}
-
-fn approve_the_wipe(w: &mut World) {
-    let of = ApprovalOf::Task(w.id(Kind::WipeDevice), w.to_approve(Kind::WipeDevice));
-    let by = "boss@msp.example".into();
-    w.order(Command::Approve { by, of }).unwrap();
 }
 
 #[test]
@@ -366,7 +353,7 @@ fn ordered_in_a_lost_history() -> (World, Report) {
     w.pass(10 * DAY_MS);
     w.run_until(|w| w.case().has(Kind::WipeDevice) && stands(w, Kind::WipeDevice) == Standing::WaitsForOwnApproval);
     let (kept, events) = (w.case.clone(), w.events.len());
-    approve_the_wipe(&mut w);
+    w.approve_wipe();
     w.pass(2 * HOUR_MS);
     let ordered = w.task(Kind::WipeDevice).in_flight().map(|a| a.mode);
     assert_eq!(ordered, Some(Mode::Full));
@@ -399,7 +386,7 @@ fn a_wipe_that_only_its_report_tells_of_was_ordered_and_is_looked_for() {
     w.now = w.task(Kind::WipeDevice).busy_until.unwrap();
     let asked = words(&stands(&w, Kind::WipeDevice), w.task(Kind::WipeDevice));
     assert!(asked.starts_with("may have been ordered already"), "{asked}");
-    approve_the_wipe(&mut w);
+    w.approve_wipe();
     let looks = w.task(Kind::WipeDevice).in_flight().map(|a| a.mode);
     assert_eq!(looks, Some(Mode::ObserveOnly));
     let not_wiped = good(Kind::WipeDevice).with("wiped", false).with("conclusive", true);
@@ -603,7 +590,7 @@ fn what_is_found_only_after_a_loss_is_read_first_too() {
         assert_eq!(task.busy_until.is_some(), task.observe_first, "{}", task.kind());
     }
     w.attest(Kind::ConfirmDeviceReturned).unwrap();
-    approve_the_wipe(&mut w);
+    w.approve_wipe();
     w.drain();
     w.pass(2 * HOUR_MS);
     assert_eq!(

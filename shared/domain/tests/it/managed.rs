@@ -596,10 +596,7 @@ fn a_person_is_asked_about_a_device_that_is_gone_once() {
         vec![asked],
     );
     let id = w.id(Kind::DiscoverSoftware);
-    let mut case = w.case().clone();
-    let why = "a test".to_owned();
-    case.fold(w.now, &offboard_domain::Event::TaskReopened { task: id, why });
-    w.case = Some(case);
+    w.reopen(id);
     w.drain_but(Kind::DiscoverSoftware);
     for _ in 0..100 {
         if w.task(Kind::DiscoverSoftware).in_flight().is_some() {

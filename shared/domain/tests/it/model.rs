@@ -283,6 +283,19 @@ impl World {
         panic!("{kind} is never given to a worker");
     }
 
+    /// A case with an approved wipe that can still be stopped.
+    pub fn about_to_wipe() -> Self {
+        let mut w = Self::opened(Manner::Planned);
+        w.finds = company_laptop();
+        w.drain();
+        w.approve();
+        w.drain();
+        w.attest(Kind::ConfirmDeviceReturned).unwrap();
+        w.approve_wipe();
+        w.drain();
+        w
+    }
+
     pub fn order(&mut self, command: Command) -> Result<Vec<Event>, Refusal> {
         let decision = decide(self.case.as_ref(), command, self.now, &self.gates)?;
         let at = decision.case.changed_at;
@@ -472,6 +485,12 @@ impl World {
         .unwrap();
     }
 
+    pub fn approve_wipe(&mut self) {
+        let of = ApprovalOf::Task(self.id(Kind::WipeDevice), self.to_approve(Kind::WipeDevice));
+        let by = "boss@msp.example".into();
+        self.order(Command::Approve { by, of }).unwrap();
+    }
+
     pub fn attest(&mut self, kind: Kind) -> Result<Vec<Event>, Refusal> {
         let task = self.id(kind);
         let file = Some(Digest::of(b"file"));
@@ -481,6 +500,24 @@ impl World {
             file,
             note: String::new(),
         })
+    }
+
+    /// As if a closing round had found it undone.
+    pub fn reopen(&mut self, task: TaskId) {
+        let mut case = self.case().clone();
+        let why = "a test".to_owned();
+        case.fold(self.now, &Event::TaskReopened { task, why });
+        self.case = Some(case);
+    }
+
+    /// The worker reads this of what has nothing to be changed.
+    pub fn reads(&mut self, kind: Kind, read: &Observation) {
+        let said = Said::Satisfied {
+            before: read.clone(),
+            after: read.clone(),
+        };
+        let report = self.report(self.id(kind), said);
+        self.order(Command::RecordReport(Box::new(report))).unwrap();
     }
 
     pub fn pass(&mut self, ms: i64) {

@@ -781,14 +781,6 @@ fn a_record_that_is_read_after_the_burst_is_beside_the_earlier_one_and_not_in_it
     let roles = |ids: &[&str]| {
         seen(Facts::new().with("role_ids", ids.iter().map(ToString::to_string).collect::<Vec<String>>()))
     };
-    let answer = |w: &mut World, read: &Observation| {
-        let said = Said::Satisfied {
-            before: read.clone(),
-            after: read.clone(),
-        };
-        let report = w.report(w.id(kind), said);
-        w.order(Command::RecordReport(Box::new(report))).unwrap();
-    };
     for late in [false, true] {
         let mut w = approved();
         let record = w.task(kind).before.clone().unwrap();
@@ -814,7 +806,7 @@ fn a_record_that_is_read_after_the_burst_is_beside_the_earlier_one_and_not_in_it
         assert_eq!(written(&w).is_empty(), !late);
         let ids: &[&str] = if late { &[] } else { &["r-1", "r-2"] };
         let read = roles(ids);
-        answer(&mut w, &read);
+        w.reads(kind, &read);
         let (before, after) = (w.task(kind).before.clone(), w.task(kind).after.clone());
         assert_eq!(after.as_deref(), Some(&read), "what is read last is told");
         let stays = if late { &*record } else { &read };
@@ -849,12 +841,7 @@ fn a_history_that_was_lost_before_anything_can_have_been_written_holds_no_record
         }
         assert!(w.task(kind).in_flight().is_some());
         assert_eq!(written(&w), []);
-        let said = Said::Satisfied {
-            before: read.clone(),
-            after: read.clone(),
-        };
-        let report = w.report(w.id(kind), said);
-        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        w.reads(kind, &read);
         let stays = if lost_early { &read } else { &*record };
         assert_eq!(w.task(kind).before.as_deref(), Some(stays), "{lost_early}, {put_off}");
     }
@@ -876,12 +863,7 @@ fn a_record_is_held_fast_where_it_was_put_off_only_when_its_time_had_come() {
         w.order(Command::RecordLoss { known, parted: false }).unwrap();
         assert!(w.task(kind).in_flight().is_some());
         assert_eq!(written(&w), []);
-        let said = Said::Satisfied {
-            before: read.clone(),
-            after: read.clone(),
-        };
-        let report = w.report(w.id(kind), said);
-        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        w.reads(kind, &read);
         let stays = if in_time { &read } else { &*record };
         assert_eq!(w.task(kind).before.as_deref(), Some(stays), "in time: {in_time}");
     }

@@ -702,10 +702,7 @@ fn which_laptops_were_his_is_known_also_while_his_account_is_missed() {
     found(&mut w);
     w.run_until(|w| w.task(Kind::DisableLaptops).is_settled());
     let id = w.id(Kind::DisableLaptops);
-    let mut case = w.case().clone();
-    let why = "a test".to_owned();
-    case.fold(w.now, &Event::TaskReopened { task: id, why });
-    w.case = Some(case);
+    w.reopen(id);
     w.order(Command::Tick).unwrap();
     let told = |w: &World| {
         let params = w.case().assignment(id).unwrap().params;

@@ -131,6 +131,18 @@ impl<V: Vendor> Backend for Faced<V> {
 
 /// One test for each of what is below.
 macro_rules! faced {
+    ($vendor:ty) => {
+        $crate::faces::faced!($vendor:
+            a_name_is_written_once_whatever_befalls_the_request,
+            a_connection_that_is_always_cut_is_told_and_not_waited_for,
+            what_is_torn_is_read_on_from_where_it_ended,
+            a_listing_is_read_page_by_page_and_no_further_than_needed,
+            whoever_is_not_known_is_told_from_one_who_gets_no_answer,
+            a_bucket_that_is_not_there_is_named_as_such,
+            a_bucket_that_overwrites_is_refused,
+            several_may_look_at_a_new_bucket_at_the_same_time,
+        );
+    };
     ($vendor:ty: $($test:ident),* $(,)?) => {
         $(
             #[tokio::test]

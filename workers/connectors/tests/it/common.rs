@@ -8,6 +8,10 @@ use offboard_connectors::graph::{Credential, Endpoints, GraphConnector, GraphSet
 use offboard_connectors::{Call, Group, GroupNature};
 use offboard_domain::{Lane, System, Timestamp};
 use offboard_runtime::{Clock, SystemClock};
+use offboard_servers::Certificates;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use std::future::Future;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -18,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 
 pub(crate) const DIRECTORY: &str = "5f9e1a3c-0000-4000-8000-000000000001";
 /// Made for these tests alone; nothing trusts it.
@@ -160,6 +165,23 @@ impl Drop for Cutting {
     fn drop(&mut self) {
         self.accepting.abort();
     }
+}
+
+/// Shows the certificate of a server, and asks for none.
+pub(crate) fn acceptor(certificates: &Certificates) -> TlsAcceptor {
+    let chain = CertificateDer::pem_file_iter(&certificates.server.certificate)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let key = PrivateKeyDer::from_pem_file(&certificates.server.key).unwrap();
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(ring)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
 }
 
 pub(crate) fn json_answer(status: u16, body: Value) -> Response<Body> {

@@ -5,7 +5,7 @@ use crate::common::call;
 use async_trait::async_trait;
 use offboard_connectors::graph::HttpClient;
 use offboard_connectors::imap::{Access, ImapConnector, ImapSettings, Security};
-use offboard_connectors::{Answer, Connector as _, MailFolder, MailMessage, MailOwner, MailSink};
+use offboard_connectors::{Answer, Connector as _, MailFolder, MailMessage, MailOwner, MailPage, MailSink};
 use offboard_domain::{FaultClass, System};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -133,6 +133,19 @@ pub(crate) fn at(place: u64) -> MailMessage {
     }
 }
 
+/// A page of the folder, from this place on.
+async fn page_from(connector: &ImapConnector, from: Option<&str>) -> MailPage {
+    let reader = connector.mail().unwrap();
+    let page = reader.messages(&mut call(), &owner(), &folder("7"), from).await;
+    page.unwrap()
+}
+
+/// Fetches these of the folder's messages.
+async fn fetch(connector: &ImapConnector, which: &[MailMessage], kept: &mut Kept) -> Answer<()> {
+    let reader = connector.mail().unwrap();
+    reader.fetch(&mut call(), &owner(), &folder("7"), which, kept).await
+}
+
 pub(crate) const EXAMINED: &str = "* FLAGS (\\Seen)\r\n* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 12] x\r\n";
 
 #[tokio::test]
@@ -198,10 +211,7 @@ async fn a_list_is_read_page_by_page_and_strangers_are_left_out() {
     .await;
     let connector = server.connector();
     let reader = connector.mail().unwrap();
-    let page = reader
-        .messages(&mut call(), &owner(), &folder("7"), None)
-        .await
-        .unwrap();
+    let page = page_from(&connector, None).await;
     let places: Vec<u64> = page.messages.iter().map(|m| m.place).collect();
     assert_eq!((places, page.next), (vec![4, 9], None));
     assert_eq!(page.messages[1].flags, ["\\Seen", "$Work"]);
@@ -248,24 +258,14 @@ async fn after_many_ids_that_are_not_used_a_page_is_no_larger_than_others() {
     const PAGE: usize = 2_000;
     let server = Server::start(sparse).await;
     let connector = server.connector();
-    let reader = connector.mail().unwrap();
-    let page = reader
-        .messages(&mut call(), &owner(), &folder("7"), None)
-        .await
-        .unwrap();
+    let page = page_from(&connector, None).await;
     assert_eq!((page.messages.len(), page.messages[0].place), (PAGE, 500_001));
     assert_eq!(page.next.as_deref(), Some("502001"));
     let asked = server.asked.lock().unwrap().len();
     assert!(asked < 30, "they are found by halving: {asked}");
-    let last = reader
-        .messages(&mut call(), &owner(), &folder("7"), Some("799001"))
-        .await
-        .unwrap();
+    let last = page_from(&connector, Some("799001")).await;
     assert_eq!((last.messages.len(), last.next.as_deref()), (1_000, Some("801001")));
-    let none = reader
-        .messages(&mut call(), &owner(), &folder("7"), last.next.as_deref())
-        .await
-        .unwrap();
+    let none = page_from(&connector, last.next.as_deref()).await;
     assert_eq!((none.messages.len(), none.next), (0, None));
 }
 
@@ -307,13 +307,9 @@ async fn messages_that_lie_far_apart_are_listed_in_few_requests() {
     const PAGES_MAX: usize = 10;
     let server = Server::start(far_apart).await;
     let connector = server.connector();
-    let reader = connector.mail().unwrap();
     let (mut from, mut pages): (Option<String>, Vec<Vec<u64>>) = (None, Vec::new());
     for _ in 0..PAGES_MAX {
-        let page = reader
-            .messages(&mut call(), &owner(), &folder("7"), from.as_deref())
-            .await
-            .unwrap();
+        let page = page_from(&connector, from.as_deref()).await;
         pages.push(page.messages.iter().map(|m| m.place).collect());
         from = page.next;
         if from.is_none() {
@@ -330,10 +326,7 @@ async fn messages_that_lie_far_apart_are_listed_in_few_requests() {
     let asked = server.asked.lock().unwrap().len();
     assert!(asked < 20, "their ids are asked for, not every range of them: {asked}");
     // After the last one there is nothing, and that is told at once.
-    let none = reader
-        .messages(&mut call(), &owner(), &folder("7"), Some("4500001"))
-        .await
-        .unwrap();
+    let none = page_from(&connector, Some("4500001")).await;
     assert_eq!((none.messages.len(), none.next), (0, None));
     let more = server.asked.lock().unwrap().len() - asked;
     assert!(more <= 4, "{more}");
@@ -355,11 +348,7 @@ async fn a_server_that_does_not_tell_an_id_is_asked_page_by_page() {
     })
     .await;
     let connector = server.connector();
-    let reader = connector.mail().unwrap();
-    let page = reader
-        .messages(&mut call(), &owner(), &folder("7"), None)
-        .await
-        .unwrap();
+    let page = page_from(&connector, None).await;
     assert_eq!((page.messages[0].place, page.next.as_deref()), (5_000, Some("6001")));
 }
 
@@ -375,11 +364,7 @@ fn sparse_and_one_untold(command: &str) -> Option<Vec<u8>> {
 async fn one_id_that_is_not_told_does_not_make_a_list_long() {
     let server = Server::start(sparse_and_one_untold).await;
     let connector = server.connector();
-    let reader = connector.mail().unwrap();
-    let page = reader
-        .messages(&mut call(), &owner(), &folder("7"), None)
-        .await
-        .unwrap();
+    let page = page_from(&connector, None).await;
     assert_eq!((page.messages.len(), page.messages[0].place), (2_000, 500_001));
     assert_eq!(page.next.as_deref(), Some("502001"), "a page is no larger than others");
     let asked = server.asked.lock().unwrap().len();
@@ -406,11 +391,7 @@ async fn the_last_messages_are_asked_for_at_once_where_no_id_is_told() {
     })
     .await;
     let connector = server.connector();
-    let reader = connector.mail().unwrap();
-    let page = reader
-        .messages(&mut call(), &owner(), &folder("7"), None)
-        .await
-        .unwrap();
+    let page = page_from(&connector, None).await;
     let places: Vec<u64> = page.messages.iter().map(|m| m.place).collect();
     assert_eq!((places, page.next), (vec![5_000, 9_000], None));
 }
@@ -427,11 +408,7 @@ async fn a_page_ends_although_no_message_is_found() {
     })
     .await;
     let connector = server.connector();
-    let reader = connector.mail().unwrap();
-    let page = reader
-        .messages(&mut call(), &owner(), &folder("7"), None)
-        .await
-        .unwrap();
+    let page = page_from(&connector, None).await;
     assert_eq!((page.messages.len(), page.next.as_deref()), (0, Some("200001")));
 }
 
@@ -452,11 +429,7 @@ async fn a_message_that_is_not_there_any_more_is_left_out() {
     .await;
     let connector = server.connector();
     let mut kept = Kept::default();
-    let reader = connector.mail().unwrap();
-    reader
-        .fetch(&mut call(), &owner(), &folder("7"), &[at(4), at(5), at(9)], &mut kept)
-        .await
-        .unwrap();
+    fetch(&connector, &[at(4), at(5), at(9)], &mut kept).await.unwrap();
     assert_eq!(kept.0, [(0, b"a".to_vec(), true), (2, b"b".to_vec(), true)]);
 }
 
@@ -477,12 +450,8 @@ async fn messages_come_to_the_byte_however_they_are_sent() {
     })
     .await;
     let connector = server.connector();
-    let reader = connector.mail().unwrap();
     let mut kept = Kept::default();
-    reader
-        .fetch(&mut call(), &owner(), &folder("7"), &[at(4), at(5), at(9)], &mut kept)
-        .await
-        .unwrap();
+    fetch(&connector, &[at(4), at(5), at(9)], &mut kept).await.unwrap();
     assert_eq!(
         kept.0,
         [
@@ -509,11 +478,7 @@ async fn a_message_before_its_id_is_asked_for_alone() {
     .await;
     let connector = server.connector();
     let mut kept = Kept::default();
-    let reader = connector.mail().unwrap();
-    reader
-        .fetch(&mut call(), &owner(), &folder("7"), &[at(4), at(9)], &mut kept)
-        .await
-        .unwrap();
+    fetch(&connector, &[at(4), at(9)], &mut kept).await.unwrap();
     assert_eq!(kept.0, [(0, b"a".to_vec(), true), (1, b"b".to_vec(), true)]);
 }
 
@@ -529,20 +494,13 @@ async fn a_message_that_the_server_fails_over_is_a_passing_fault_and_others_come
     })
     .await;
     let connector = server.connector();
-    let reader = connector.mail().unwrap();
     let mut kept = Kept::default();
     for which in [vec![at(5), at(9)], vec![at(5)]] {
-        let met = reader
-            .fetch(&mut call(), &owner(), &folder("7"), &which, &mut kept)
-            .await
-            .unwrap_err();
+        let met = fetch(&connector, &which, &mut kept).await.unwrap_err();
         assert_eq!(met.class, FaultClass::Transient, "{met}");
         assert_eq!(met.code.as_deref(), Some("SERVERBUG"));
     }
-    reader
-        .fetch(&mut call(), &owner(), &folder("7"), &[at(9)], &mut kept)
-        .await
-        .unwrap();
+    fetch(&connector, &[at(9)], &mut kept).await.unwrap();
     assert_eq!(kept.0, [(0, b"b".to_vec(), true)]);
 }
 
@@ -574,11 +532,7 @@ async fn what_breaks_off_or_is_none_of_imap_is_a_fault_and_no_message() {
         let server = Server::start(script).await;
         let connector = server.connector();
         let mut kept = Kept::default();
-        let reader = connector.mail().unwrap();
-        let met = reader
-            .fetch(&mut call(), &owner(), &folder("7"), &[at(4), at(9)], &mut kept)
-            .await
-            .unwrap_err();
+        let met = fetch(&connector, &[at(4), at(9)], &mut kept).await.unwrap_err();
         assert_eq!(met.class, FaultClass::Transient, "{met}");
         assert!(kept.0.iter().all(|(_, _, complete)| !complete));
     }

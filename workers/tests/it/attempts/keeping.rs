@@ -2,6 +2,7 @@
 //! what could not be proven is not forgotten on the way.
 
 use crate::attempts::drive::{Desk, End, NEVER, Todo, setting};
+use crate::attempts::ends::asked;
 use crate::attempts::fake::State;
 use crate::attempts::fake::state::{LEAVER, SUCCESSOR};
 use offboard_connectors::{Attached, MobileWipe};
@@ -10,13 +11,6 @@ use offboard_domain::{FaultClass, Kind, Mode, Observation, Said, Verdict, judge}
 async fn ended(desk: &mut Desk, todo: &Todo) -> End {
     let mut polls = NEVER;
     desk.settle(todo.clone(), &mut polls).await
-}
-
-fn asked(end: &End) -> &str {
-    match end {
-        End::Asked(why) => why,
-        other => panic!("a person should have been asked: {other:?}"),
-    }
 }
 
 fn settled(end: End) -> Observation {

@@ -1,10 +1,10 @@
 //! What an attempt has come to know when a fault ends it, and what the next one
 //! makes of it.
 
+use crate::attempts::closing::round;
 use crate::attempts::drive::{Desk, End, NEVER, Todo, setting};
 use crate::attempts::fake::State;
 use crate::attempts::fake::state::LEAVER;
-use crate::attempts::rules::round;
 use offboard_domain::assignment::{baseline_facts, baseline_in, take_baseline};
 use offboard_domain::{Facts, FaultClass, Kind, Lane, Mode, Observation, Report, Said};
 use offboard_workers::attempt;

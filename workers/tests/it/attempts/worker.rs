@@ -143,6 +143,20 @@ impl Shop {
         Worker::new(config, queue, QueueKeys::Dispatch(dispatch()), context)
     }
 
+    /// Runs the worker, tells it to stop when this is so, and waits until it has.
+    async fn stop_when(&self, reached: impl FnMut() -> bool) {
+        let stop = async {
+            until(reached).await;
+            self.stop.send(true).unwrap();
+            std::future::pending::<()>().await;
+        };
+        let mut running = pin!(self.worker.run(self.stop.subscribe()));
+        tokio::select! {
+            () = &mut running => {}
+            () = stop => {}
+        }
+    }
+
     /// Runs the worker while the other future lasts.
     async fn work_during<T>(&self, other: impl Future<Output = T>) -> T {
         let mut running = pin!(self.worker.run(self.stop.subscribe()).fuse());
@@ -478,16 +492,7 @@ async fn a_shutdown_finishes_what_runs_and_takes_nothing_more() {
         shop.order(&assignment).await;
     }
     let fake = shop.desk.fake.clone();
-    let stop = async {
-        until(|| wrote(&fake) >= 1).await;
-        shop.stop.send(true).unwrap();
-        std::future::pending::<()>().await;
-    };
-    let mut running = pin!(shop.worker.run(shop.stop.subscribe()));
-    tokio::select! {
-        () = &mut running => {}
-        () = stop => {}
-    }
+    shop.stop_when(|| wrote(&fake) >= 1).await;
     let (ready, held) = shop.left_in(&lane_of(Area::Mailbox)).await;
     assert_eq!((ready, held), (3, 0));
     let reports = report_queue(&TenantId::new("acme").unwrap(), 1);
@@ -502,16 +507,7 @@ async fn a_once_only_order_that_was_begun_goes_on_when_a_shutdowns_grace_is_over
         let fake = shop.desk.fake.clone();
         fake.lock().slow = WorkerConfig::default().grace + Duration::from_secs(1);
         shop.order(&assignment).await;
-        let stop = async {
-            until(|| fake.lock().reading == 1).await;
-            shop.stop.send(true).unwrap();
-            std::future::pending::<()>().await;
-        };
-        let mut running = pin!(shop.worker.run(shop.stop.subscribe()));
-        tokio::select! {
-            () = &mut running => {}
-            () = stop => {}
-        }
+        shop.stop_when(|| fake.lock().reading == 1).await;
         let reports = report_queue(&TenantId::new("acme").unwrap(), 1);
         let left = shop.left_in(&lane_of(kind.spec().area)).await;
         assert_eq!(left, (given_back, 0), "{kind}");

@@ -2,6 +2,7 @@
 //! that it acknowledges and never lists.
 
 use super::*;
+use offboard_domain::Timestamp;
 use offboard_domain::catalogue::desk::{
     BY_REQUESTER, CALLED_OFF, CALLED_OFF_MS, HISTORY_LOST, MAY_BE_OPEN, PERSON_LOOKED, REFUSED, ending_marker,
 };

@@ -1,7 +1,7 @@
 //! A case, a worker and a workspace, on one clock.
 
-use async_trait::async_trait;
-use offboard_connectors::Connector;
+use crate::stage::{One, Told};
+use offboard_connectors::Connector as _;
 use offboard_connectors::google::{GoogleConnector, GoogleEndpoints, GoogleSettings, Licence};
 use offboard_connectors::graph::HttpClient;
 use offboard_domain::departure::{Departure, Manner, PersonRef};
@@ -17,11 +17,9 @@ use offboard_sim::world::workspace::{
     WorkspaceUser,
 };
 use offboard_store::Store;
-use offboard_workers::{Connectors, Context, attempt};
+use offboard_workers::{Context, attempt};
 use serde_json::json;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// Is in every name; and in no report.
 const CANARY: &str = "kanarienvogel";
@@ -37,32 +35,6 @@ pub(crate) fn address(who: &str) -> String {
 
 fn google() -> System {
     System::new("workspace").unwrap()
-}
-
-/// A clock that runs when it is slept on, and when nothing else is to be done.
-struct Moved(AtomicI64);
-
-#[async_trait]
-impl Clock for Moved {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
-    }
-
-    async fn sleep_until(&self, t: Timestamp) {
-        self.0.fetch_max(t.0, Ordering::SeqCst);
-    }
-
-    fn real(&self, ms: i64) -> Duration {
-        Duration::from_millis(u64::try_from(ms).unwrap_or(0))
-    }
-}
-
-struct One(Arc<dyn Connector>);
-
-impl Connectors for One {
-    fn get(&self, _tenant: &TenantId, system: &System) -> Option<Arc<dyn Connector>> {
-        (self.0.system() == system).then(|| Arc::clone(&self.0))
-    }
 }
 
 fn rows() -> WorkspaceRows {
@@ -120,7 +92,7 @@ pub(crate) struct Desk {
     case: Case,
     gates: Gates,
     context: Context,
-    clock: Arc<Moved>,
+    clock: Arc<Told>,
     world: Arc<Mutex<Workspace>>,
     before: WorkspaceRows,
     _simulator: GoogleSimulator,
@@ -158,7 +130,7 @@ impl Desk {
             forbidden: [].into(),
         };
         let world = Arc::new(Mutex::new(Workspace::new(habits, "C01", access, rows())));
-        let clock = Arc::new(Moved(AtomicI64::new(T0)));
+        let clock = Told::at(T0);
         let tell = Arc::clone(&clock);
         let simulator = GoogleSimulator::start(Arc::clone(&world), Arc::new(move || tell.now().0))
             .await
@@ -191,7 +163,7 @@ impl Desk {
             store: Store::memory(),
             connectors: Arc::new(One(Arc::new(connector))),
             escrow: None,
-            clock: Arc::<Moved>::clone(&clock),
+            clock: Arc::<Told>::clone(&clock),
         };
         let mut in_force = Policy::default();
         policy(&mut in_force);

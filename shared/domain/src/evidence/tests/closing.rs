@@ -104,9 +104,8 @@ fn a_lost_tail_is_told_and_proven_again() {
     assert!(after.map(|r| r.read_at) > known, "what was read since is beside it");
 }
 
-/// A case that is called off while two workers are at it: one answers, one
-/// never does, but for what he was asked before.
-fn called_off() -> World {
+/// A case that is about to be recorded and disabled.
+fn resolved() -> World {
     let kinds = [
         Kind::Resolve,
         Kind::SnapshotAccess,
@@ -117,6 +116,13 @@ fn called_off() -> World {
     let mut world = World::open(departure(Manner::Immediate), &kinds, Policy::default());
     world.extra.insert(Kind::Resolve, Facts::new().with("object_id", "u-1"));
     world.answer(world.id(Kind::Resolve));
+    world
+}
+
+/// A case that is called off while two workers are at it: one answers, one
+/// never does, but for what he was asked before.
+fn called_off() -> World {
+    let mut world = resolved();
     let snapshot = |world: &World| world.case().tasks[&world.id(Kind::SnapshotDirectory)].clone();
     let first = snapshot(&world);
     world.now = first.in_flight().unwrap().over_at();
@@ -207,16 +213,7 @@ fn what_was_begun_and_not_proven_when_a_case_is_called_off_is_said() {
 /// History is lost with the order to disable the sign-in, the case is called off, and then the
 /// worker says what he did.
 fn called_off_after_a_loss() -> World {
-    let kinds = [
-        Kind::Resolve,
-        Kind::SnapshotAccess,
-        Kind::SnapshotDirectory,
-        Kind::DisableSignIn,
-        Kind::ObserveIdentity,
-    ];
-    let mut world = World::open(departure(Manner::Immediate), &kinds, Policy::default());
-    world.extra.insert(Kind::Resolve, Facts::new().with("object_id", "u-1"));
-    world.answer(world.id(Kind::Resolve));
+    let mut world = resolved();
     world.answer(world.id(Kind::SnapshotAccess));
     world.now = world.case().departure.effective_at.max(world.now);
     let (case, records) = (world.case.clone(), world.history.len());

@@ -3,14 +3,12 @@
 //! is one of a few lines here, since a real one refers only to a domain that there would
 //! have to be.
 
+use crate::common::acceptor;
 use crate::ldap::stage::{named, quiet, quiet_receipts, reading, writing};
 use offboard_connectors::ldap::{LdapConnector, LdapSettings};
 use offboard_connectors::{Directory as _, Found, Premises as _};
 use offboard_domain::{Fault, FaultClass, ObjectId, System};
 use offboard_servers::Certificates;
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -159,19 +157,7 @@ impl Controller {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let certificates = Certificates::make(folder.path()).unwrap();
-        let chain = CertificateDer::pem_file_iter(&certificates.server.certificate)
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
-        let key = PrivateKeyDer::from_pem_file(&certificates.server.key).unwrap();
-        let ring = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(ring)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = acceptor(&certificates);
         let other = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         other.set_nonblocking(true).unwrap();
         let refers_to = format!("ldap://{}/DC=other,DC=example,DC=test", other.local_addr().unwrap());

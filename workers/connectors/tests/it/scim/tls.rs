@@ -1,38 +1,21 @@
 //! Certificates: whom the app must be to be shown a token, and what is said when
 //! it is somebody else.
 
-use crate::common::call;
+use crate::common::{acceptor, call};
 use crate::scim::stage::PATCH;
 use offboard_connectors::graph::HttpClient;
 use offboard_connectors::scim::{MatchBy, ScimAccess, ScimConnector, ScimSettings};
 use offboard_connectors::{Connector as _, Severity};
 use offboard_domain::System;
 use offboard_servers::Certificates;
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 
 /// An app that finds nobody, over TLS with this certificate.
 async fn serve(certificates: &Certificates) -> (String, JoinHandle<()>) {
     const NOBODY: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/scim+json\r\ncontent-length: 18\r\nconnection: close\r\n\r\n{\"totalResults\":0}";
-    let chain = CertificateDer::pem_file_iter(&certificates.server.certificate)
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
-    let key = PrivateKeyDer::from_pem_file(&certificates.server.key).unwrap();
-    let ring = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(ring)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let acceptor = acceptor(certificates);
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("https://{}/scim/v2", listener.local_addr().unwrap());
     let serving = tokio::spawn(async move {

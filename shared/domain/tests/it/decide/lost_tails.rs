@@ -1,0 +1,204 @@
+//! A report that does not fit the history proves that the ledger has lost its tail.
+
+use crate::model::*;
+use offboard_domain::catalogue::Kind;
+use offboard_domain::departure::Manner;
+use offboard_domain::time::{HOUR_MS, MINUTE_MS};
+use offboard_domain::{Command, Event, Refusal, Report, Said};
+
+#[test]
+fn a_report_from_ahead_of_the_ledger_proves_a_lost_tail() {
+    let mut w = World::opened(Manner::Immediate);
+    w.drain();
+    let id = w.id(Kind::DisableSignIn);
+    let mut report = w.report(id, Said::NotBegun { why: String::new() });
+    report.version = w.case().version + 5;
+    let events = w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(matches!(events[0], Event::TailLost { .. }));
+    assert!(
+        !w.task(Kind::DisableSignIn).is_settled(),
+        "everything is looked at again"
+    );
+    w.run_to_sealing();
+}
+
+/// A case whose ledger forgets everything since the snapshot was to be taken,
+/// and what a worker says of the attempt that the lost history ordered.
+fn forgotten() -> (World, Report) {
+    let mut w = World::opened(Manner::Immediate);
+    let kept = w.case.clone();
+    w.answer(Kind::Resolve);
+    w.answer(Kind::SnapshotAccess);
+    let report = w.truthful(w.id(Kind::RemoveDirectoryRoles));
+    w.case = kept;
+    (w, report)
+}
+
+#[test]
+fn a_report_of_an_attempt_that_was_never_heard_of_proves_a_lost_tail() {
+    let (mut w, report) = forgotten();
+    // History has grown past what was lost before the report comes.
+    while w.case().version < report.version {
+        w.now = w.now.plus(HOUR_MS);
+        w.order(Command::Tick).unwrap();
+    }
+    let events = w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(matches!(events[0], Event::TailLost { .. }), "{events:?}");
+    w.run_to_sealing();
+}
+
+#[test]
+fn a_report_of_a_task_that_was_lost_is_kept_when_the_task_is_there_again() {
+    let (mut w, report) = forgotten();
+    w.now = w.now.plus(MINUTE_MS);
+    let recorded = |w: &mut World, report: &Report| w.order(Command::RecordReport(Box::new(report.clone())));
+    let events = recorded(&mut w, &report).unwrap();
+    assert!(matches!(events[0], Event::TailLost { .. }), "{events:?}");
+    let version = w.case().version;
+    // Also if whoever wrote it is half a minute ahead of us.
+    let ahead = Report {
+        at: w.now.plus(30_000),
+        ..report.clone()
+    };
+    for report in [&report, &ahead] {
+        assert_eq!(recorded(&mut w, report), Err(Refusal::UnknownTask(report.task)));
+    }
+    // Or an hour, and comes again and again.
+    let far_ahead = Report {
+        at: w.now.plus(HOUR_MS),
+        ..report.clone()
+    };
+    for _ in 0..10 {
+        assert_eq!(recorded(&mut w, &far_ahead), Err(Refusal::UnknownTask(report.task)));
+        w.now = w.now.plus(10 * MINUTE_MS);
+    }
+    assert!(far_ahead.at < w.now, "it is heard also when that is over");
+    assert_eq!(w.case().version, version, "nothing is read again for it");
+    w.run_to_sealing();
+    let events = recorded(&mut w, &report).unwrap();
+    assert!(
+        matches!(events[..], [Event::LateReport { task, .. }] if task == report.task),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn a_report_that_answers_an_order_from_before_a_loss_proves_no_other() {
+    let (mut w, report) = forgotten();
+    let again = Report {
+        attempt: 7,
+        ..w.truthful(w.id(Kind::Resolve))
+    };
+    w.now = w.now.plus(MINUTE_MS);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    let lost = |w: &World| {
+        w.events
+            .iter()
+            .filter(|(_, e)| matches!(e, Event::TailLost { .. }))
+            .count()
+    };
+    assert_eq!(lost(&w), 1);
+    let begun = Report {
+        said: Said::NotBegun { why: String::new() },
+        ..again.clone()
+    };
+    assert!(matches!(
+        w.order(Command::RecordReport(Box::new(begun))),
+        Err(Refusal::Stale { got: 7, .. })
+    ));
+    // What it says happened is kept, once.
+    let events = w.order(Command::RecordReport(Box::new(again.clone()))).unwrap();
+    assert!(matches!(events[0], Event::LateReport { attempt: 7, .. }), "{events:?}");
+    assert_eq!(
+        w.order(Command::RecordReport(Box::new(again.clone()))),
+        Err(Refusal::AlreadyRecorded)
+    );
+    assert_eq!(lost(&w), 1);
+    // Others who have such orders end them later, each at his own time.
+    let over = w.case().lost_orders_until().unwrap();
+    w.now = over;
+    let last = Report {
+        attempt: 8,
+        at: over,
+        ..again.clone()
+    };
+    let events = w.order(Command::RecordReport(Box::new(last))).unwrap();
+    assert!(matches!(events[0], Event::LateReport { attempt: 8, .. }), "{events:?}");
+    assert_eq!(lost(&w), 1);
+    // One that was written when all of them were over tells of another loss.
+    w.now = w.now.plus(1);
+    let since = Report {
+        attempt: 9,
+        at: w.now,
+        ..again
+    };
+    w.order(Command::RecordReport(Box::new(since))).unwrap();
+    assert_eq!(lost(&w), 2);
+    w.run_to_sealing();
+}
+
+#[test]
+fn a_report_from_ahead_of_more_than_what_was_lost_proves_another_loss_at_any_time() {
+    let mut w = World::opened(Manner::Immediate);
+    let known = w.case().version + 1;
+    w.order(Command::RecordLoss { known, parted: false }).unwrap();
+    // What was recorded since goes farther than what is known of what was lost.
+    w.drain();
+    assert!(w.case().version > known);
+    let ahead = Report {
+        version: w.case().version + 1,
+        attempt: 7,
+        ..w.truthful(w.id(Kind::SnapshotAccess))
+    };
+    let events = w.order(Command::RecordReport(Box::new(ahead))).unwrap();
+    assert!(
+        matches!(events[..2], [Event::TailLost { .. }, Event::LateReport { .. }]),
+        "{events:?}"
+    );
+}
+
+/// However far the first loss went, and though his clock is a second ahead of ours.
+#[test]
+fn a_report_on_a_task_that_is_there_proves_a_second_loss_once_the_first_is_over() {
+    let mut w = World::opened(Manner::Immediate);
+    let known = w.case().version + 100;
+    w.order(Command::RecordLoss { known, parted: false }).unwrap();
+    w.now = w.case().lost_orders_until().unwrap().plus(HOUR_MS);
+    let again = Report {
+        version: w.case().version + 5,
+        attempt: 7,
+        at: w.now.plus(1_000),
+        ..w.truthful(w.id(Kind::Resolve))
+    };
+    let record = Command::RecordReport(Box::new(again.clone()));
+    let events = w.order(record.clone()).unwrap();
+    assert!(
+        matches!(events[..2], [Event::TailLost { .. }, Event::LateReport { .. }]),
+        "{events:?}"
+    );
+    w.now = w.now.plus(HOUR_MS);
+    assert_eq!(w.order(record), Err(Refusal::AlreadyRecorded), "it tells of it once");
+}
+
+#[test]
+fn a_report_of_an_attempt_that_another_record_ordered_proves_a_lost_tail() {
+    let (mut w, mut again) = (World::about_to_wipe(), World::about_to_wipe());
+    w.pass(2 * HOUR_MS);
+    let wiped = w.truthful(w.id(Kind::WipeDevice));
+    // The order is lost with its number, and given again under the same one.
+    again.pass(2 * HOUR_MS + MINUTE_MS);
+    let ordered_again = again.task(Kind::WipeDevice).clone();
+    assert_eq!(
+        (ordered_again.attempt, ordered_again.ordered_by.unwrap().version),
+        (wiped.attempt, wiped.version),
+        "only the hash tells them apart"
+    );
+    let events = again.order(Command::RecordReport(Box::new(wiped))).unwrap();
+    assert!(matches!(events[0], Event::TailLost { .. }), "{events:?}");
+    assert!(matches!(events[1], Event::LateReport { .. }), "what it says is kept");
+    let wipe = again.task(Kind::WipeDevice);
+    assert!(
+        !wipe.is_settled() && wipe.observe_first,
+        "it is read, not ordered again"
+    );
+}
