@@ -564,7 +564,10 @@ fn dates_mean_what_they_mean_where_the_tenant_is() {
         ("2026-11-30T17:00+01:00[Europe/Berlin]", "2026-11-30T16:00:00Z"),
         ("2026-11-30 17:00 America/New_York", "2026-11-30T22:00:00Z"),
         ("2026-11-30T17:00[America/New_York]", "2026-11-30T22:00:00Z"),
-        ("2026-11-30 12:00 am", "2026-11-29T23:00:00Z"),
+        (
+            "2026-11-30 12:00 am",
+            "2026-11-29T23:00:00Z warned: access ends at midnight, before that day begins; if it is the last day of work, give the date alone",
+        ),
         (
             "2026-03-29T02:30",
             "2026-03-29T01:30:00Z warned: 2026-03-29T02:30:00 does not exist there, because the clocks go forward; taken as 2026-03-29T03:30:00",
