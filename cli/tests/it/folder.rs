@@ -1,6 +1,6 @@
 //! A working folder: made, checked, and wrong.
 
-use crate::support::{Credential, Folder, departure};
+use crate::support::{CERTIFICATE, Credential, Folder, departure};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -488,6 +488,29 @@ fn mounted_keys_become_private_ones_each_where_it_is_looked_for() {
         let left: Vec<_> = fs::read_dir(folder.path().join("keys")).unwrap().collect();
         assert_eq!(left.len(), 3, "nothing else: {left:?}");
     }
+}
+
+#[test]
+fn a_mounted_public_half_is_where_evidence_is_verified_with_it() {
+    let folder = Folder::fresh();
+    fs::create_dir(folder.path().join("mounted")).unwrap();
+    let half = folder.run(&["keys", "export"]).expect(0).out;
+    folder.write("mounted/5f0c2e1a.pem", &half);
+    folder.write("mounted/authority.pem", CERTIFICATE);
+    fs::copy(
+        folder.path().join("keys/signing.pem"),
+        folder.path().join("mounted/signing.pem"),
+    )
+    .unwrap();
+    folder
+        .run(&["keys", "copy", "--from", "mounted", "--to", "given"])
+        .expect(0);
+    let given = |name: &str| folder.path().join("given").join(name).is_file();
+    assert!(given("public/5f0c2e1a.pem") && given("authority.pem") && given("signing.pem"));
+    folder.write("offboard.toml", "keys = \"given\"\n");
+    folder.write("no-evidence.json", "{}");
+    // A key is there, so it is said that this is no evidence.
+    folder.run(&["verify", "no-evidence.json"]).expect(4);
 }
 
 #[test]

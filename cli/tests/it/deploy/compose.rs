@@ -194,7 +194,7 @@ fn everything_that_is_named_is_there() {
             let (from, to) = volume.split_once(':').unwrap();
             assert!(to.starts_with('/'), "{name}: {volume}");
             if let Some(file) = from.strip_prefix("./") {
-                let made_by_the_script = file == "secrets/tenants";
+                let made_by_the_script = ["secrets/tenants", "secrets/keys/public"].contains(&file);
                 assert!(made_by_the_script || deploy().join(file).is_file(), "{name}: {file}");
                 assert!(to.ends_with(":ro"), "{name}: {volume}");
             } else {
@@ -266,6 +266,30 @@ fn every_role_has_its_keys_and_no_others() {
         }
     }
     assert_eq!(signers.into_iter().collect::<Vec<_>>(), ["closer"]);
+}
+
+/// Where a service looks for the public halves of what signs, and what of the script's folder
+/// is mounted there.
+pub(crate) fn public_keys(service: &Value) -> Option<String> {
+    let volumes = texts(&service["volumes"]);
+    let from = |v: &String| v.strip_suffix(":/run/offboard/keys/public:ro").map(str::to_owned);
+    volumes.iter().find_map(from)
+}
+
+#[test]
+fn people_can_verify_evidence_and_cannot_write_it() {
+    for (name, service) in ours() {
+        let public = public_keys(&service);
+        if name != "clerk" {
+            assert_eq!(public, None, "{name}");
+            continue;
+        }
+        assert_eq!(public.as_deref(), Some("./secrets/keys/public"));
+        let text = read(format!("deploy/{}", configuration_of(&service)));
+        let evidence = text_after(&text, "evidence = \"");
+        let mounted = format!("evidence:{evidence}:ro");
+        assert!(texts(&service["volumes"]).contains(&mounted), "{mounted}");
+    }
 }
 
 /// Where a service finds its configuration.

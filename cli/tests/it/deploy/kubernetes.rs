@@ -438,6 +438,32 @@ fn every_role_has_its_keys_and_no_others() {
 }
 
 #[test]
+fn people_can_verify_evidence_where_they_ask_and_cannot_write_it() {
+    for deployment in of_kind("Deployment") {
+        let what = name(&deployment);
+        let is_for_people = matches!(runs(&deployment), Command::Dispatcher);
+        let mounted = list(&pod(&deployment)["volumes"]).find(|v| v["name"] == "mounted");
+        let mut sources = list(&mounted.unwrap()["projected"]["sources"]);
+        let public = sources.any(|s| s["secret"]["name"] == "offboard-public-keys");
+        assert_eq!(public, is_for_people, "{what}");
+        if !is_for_people {
+            continue;
+        }
+        let text = configuration(&deployment);
+        let evidence = text.split("evidence = \"").nth(1).unwrap().split('"').next().unwrap();
+        let mount = list(&pod(&deployment)["containers"][0]["volumeMounts"]).find(|m| m["mountPath"] == evidence);
+        let mount = mount.unwrap_or_else(|| panic!("{what}: {evidence} is not mounted"));
+        assert_eq!(mount["readOnly"], true, "{what}");
+        let volume = list(&pod(&deployment)["volumes"]).find(|v| v["name"] == mount["name"]);
+        let claim = &volume.unwrap()["persistentVolumeClaim"]["claimName"];
+        assert_eq!(claim, "offboard-evidence", "{what}");
+    }
+    // And the page makes what is mounted.
+    let page = read("deploy/k8s/README.md");
+    assert!(page.contains("create secret generic offboard-public-keys --from-file=keys/public\n"));
+}
+
+#[test]
 fn workers_follow_the_queues_of_their_area_and_never_go_to_none() {
     let scaled = of_kind("ScaledObject");
     assert_eq!(scaled.len(), Area::MACHINES.len());
