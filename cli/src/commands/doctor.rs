@@ -8,6 +8,7 @@ mod stores;
 
 use super::Ctx;
 use crate::backends::is_shared;
+use crate::compose::{Crowded, crowded};
 use crate::embedded::{Opened, socket};
 use crate::error::{CliError, Exit};
 use crate::show::safe;
@@ -140,6 +141,9 @@ async fn installation(config: &Configuration, role: &Role, offline: bool) -> Vec
         }
     }
     found.extend(stores::of(config, role, offline).await);
+    if matches!(role, Role::All | Role::Dispatcher) {
+        found.extend(crowded(&config.engine.admission).iter().map(slow_vendor));
+    }
     if config.tenants.is_empty() {
         found.push(warning(
             "no tenant is configured",
@@ -147,6 +151,23 @@ async fn installation(config: &Configuration, role: &Role, offline: bool) -> Vec
         ));
     }
     found
+}
+
+fn slow_vendor(queue: &Crowded) -> Finding {
+    let Crowded {
+        area,
+        lane,
+        tenant,
+        places,
+    } = queue;
+    warning(
+        format!(
+            "one tenant may have {tenant} assignments of {area} in flight ({}), and a worker has {places} places: a slow \
+             vendor of one tenant holds up the others",
+            lane.word()
+        ),
+        "raise admission.prefetch, here and at the workers, or lower admission.credit or admission.tenant_percent",
+    )
 }
 
 async fn ledger(config: &Configuration) -> Finding {

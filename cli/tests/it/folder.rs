@@ -224,6 +224,18 @@ fn doctor_misses_in_a_roles_folder_what_that_role_needs_and_nothing_else() {
     }
 }
 
+#[test]
+fn doctor_warns_of_a_credit_that_lets_one_client_fill_a_worker() {
+    let folder = Folder::with_tenant();
+    let says = || {
+        let said = folder.run(&["doctor", "--offline"]).expect(0).out;
+        said.contains("one tenant may have 150 assignments of mailbox in flight (normal), and a worker has 64 places")
+    };
+    assert!(!says());
+    folder.write("offboard.toml", "[admission.credit]\nmailbox = { normal = 200 }\n");
+    assert!(says());
+}
+
 /// Who serves decides by what he has read; where nobody does, nothing is decided by less than
 /// all of it: a reference would fit one case where it fits two.
 #[test]
