@@ -4,6 +4,7 @@
 use crate::deploy::commands::accepted;
 use crate::deploy::configuration::{loaded, queues};
 use crate::deploy::files::{deploy, read, root, texts, yaml};
+use crate::deploy::operations::{how_systems_are_asked, named_behind};
 use offboard_cli::args::Command;
 use offboard_domain::Area;
 use offboard_domain::Kind;
@@ -290,6 +291,25 @@ fn people_can_verify_evidence_and_cannot_write_it() {
         let mounted = format!("evidence:{evidence}:ro");
         assert!(texts(&service["volumes"]).contains(&mounted), "{mounted}");
     }
+}
+
+/// What `doctor` needs for a client's systems is where the page says to run it, and not where
+/// orders are given.
+#[test]
+fn a_clients_systems_are_asked_where_its_secrets_and_a_way_out_are() {
+    let named = named_behind(&how_systems_are_asked(), "deploy/compose.yaml exec ");
+    let has_both = |service: &Value| {
+        let mut files = service["env_file"].as_array().into_iter().flatten();
+        let secrets = files.any(|f| f["path"] == "./secrets/tenants.env");
+        let way_out = texts(&service["networks"]).contains(&"outside".to_owned());
+        assert_eq!(secrets, way_out);
+        secrets
+    };
+    let services = ours();
+    assert!(has_both(&services[&named]), "{named}");
+    assert!(!has_both(&services["clerk"]) && !has_both(&services["dispatcher"]));
+    let tenants = "./secrets/tenants:/etc/offboard/tenants:ro".to_owned();
+    assert!(texts(&services[&named]["volumes"]).contains(&tenants), "{named}");
 }
 
 /// Where a service finds its configuration.
