@@ -479,6 +479,7 @@ impl World {
             task,
             by: "manager@acme.example".into(),
             file,
+            ending: None,
             note: String::new(),
         })
     }
@@ -513,6 +514,7 @@ impl World {
                     task,
                     by: "manager@acme.example".into(),
                     file,
+                    ending: None,
                     note: String::new(),
                 })
                 .unwrap();
