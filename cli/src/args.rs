@@ -628,7 +628,7 @@ pub enum Keys {
     },
     /// Copy keys and secrets that were mounted to a folder that this user alone can read
     #[command(
-        after_help = "Kubernetes and systemd hand files over with a mode that lets a group read them, which is\nrefused where keys are read. A queue's key goes where queues' keys are looked for.\n\nExamples:\n  offboard keys copy --from /run/secrets/offboard --to /run/offboard/keys"
+        after_help = "Kubernetes and systemd hand files over with a mode that lets a group read them, which is\nrefused where keys are read. A queue's key goes where queues' keys are looked for, a public one where `verify` looks.\n\nExamples:\n  offboard keys copy --from /run/secrets/offboard --to /run/offboard/keys"
     )]
     Copy {
         /// The folder that was mounted

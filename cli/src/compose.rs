@@ -7,12 +7,13 @@ use crate::systems::Systems;
 use offboard_dispatcher::admission::Limits;
 use offboard_dispatcher::tenants::{Tenants, Terms};
 use offboard_dispatcher::{Engine, Keeping, Parts};
+use offboard_domain::{Area, Lane};
 use offboard_queue::Queue;
 use offboard_runtime::Clock;
 use offboard_runtime::config::{Admission, Configuration, StoreUrl};
 use offboard_runtime::keys::{DispatchKey, MasterKey};
 use offboard_store::{Store, StoreError};
-use offboard_workers::Concurrency;
+use offboard_workers::{Concurrency, PLACES_MOST};
 use std::sync::Arc;
 
 /// In what engines of one configuration differ.
@@ -130,6 +131,40 @@ pub fn concurrency(admission: &Admission) -> Concurrency {
     }
 }
 
+/// A queue of which one tenant may have so much in flight that it fills a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Crowded {
+    /// The area.
+    pub area: Area,
+    /// The lane.
+    pub lane: Lane,
+    /// The most that one tenant may have in flight.
+    pub tenant: u64,
+    /// The most places that a worker has.
+    pub places: u64,
+}
+
+/// The queues of which one tenant with a slow vendor may take every place of a worker that
+/// is configured like this: the others' work would wait behind it.
+#[must_use]
+pub fn crowded(admission: &Admission) -> Vec<Crowded> {
+    let hands = concurrency(admission);
+    let of_queue = |((area, lane), credit): (&(Area, Lane), &u32)| {
+        let (credit, hands) = match lane {
+            Lane::Urgent => ((*credit).min(admission.urgent_cap), hands.urgent),
+            Lane::Normal => (*credit, hands.normal),
+        };
+        Crowded {
+            area: *area,
+            lane: *lane,
+            tenant: u64::from(credit) * u64::from(admission.tenant_percent) / 100,
+            places: u64::from(hands) * u64::from(PLACES_MOST),
+        }
+    };
+    let all = admission.credit.iter().map(of_queue);
+    all.filter(|queue| queue.tenant >= queue.places).collect()
+}
+
 /// The name of this process among others: the configured one with something
 /// that no other process has.
 #[must_use]
@@ -144,4 +179,28 @@ fn salt() -> [u8; 32] {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).expect("the system gives random bytes: without them no case may be opened");
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credit_that_lets_one_tenant_fill_a_worker_is_found_until_the_worker_has_places_for_it() {
+        let mut admission = Admission::default();
+        assert!(crowded(&admission).is_empty());
+        admission.credit.insert((Area::Mailbox, Lane::Normal), 200);
+        let found = Crowded {
+            area: Area::Mailbox,
+            lane: Lane::Normal,
+            tenant: 150,
+            places: 64,
+        };
+        assert_eq!(crowded(&admission), [found]);
+        admission.prefetch = 40;
+        assert!(crowded(&admission).is_empty());
+        // As many as there are places leave none.
+        admission.tenant_percent = 80;
+        assert_eq!(crowded(&admission).len(), 1);
+    }
 }

@@ -92,7 +92,7 @@ give() { # user, files
 }
 chmod 0444 "$secrets/authority.pem"
 cd "$secrets"
-give "$ours" keys/*.key keys/signing.pem keys/queues/*.key ledger-*.password queue-*.password tenants tenants/*
+give "$ours" keys/*.key keys/signing.pem keys/queues/*.key keys/public keys/public/*.pem ledger-*.password queue-*.password tenants tenants/*
 give "$servers" definitions.json rabbitmq.pem rabbitmq.key users.acl redis.pem redis.key redis-health.password
 # The user of Grafana's image.
 give 472 grafana.password

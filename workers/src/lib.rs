@@ -45,4 +45,5 @@ mod workspace;
 
 pub use attempt::attempt;
 pub use context::{Connectors, Context};
+pub use window::PLACES_MOST;
 pub use worker::{Concurrency, Worker, WorkerConfig, report_queue};

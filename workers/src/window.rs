@@ -23,8 +23,8 @@ use tokio::time::Instant;
 /// How long an attempt takes when vendors are well: a handful of requests.
 const USUAL: Duration = Duration::from_secs(1);
 
-/// The most places, in multiples of the configured number.
-const MOST: u16 = 8;
+/// The most places of a lane that a worker has, in multiples of the configured number.
+pub const PLACES_MOST: u16 = 8;
 
 /// How much one attempt counts in the mean: the last ten decide.
 const WEIGHT: f64 = 0.2;
@@ -74,7 +74,7 @@ impl Window {
         let busy = f64::from(self.configured) * longer;
         let slow = self.held.values().take_while(|began| is_slow(**began, now)).count();
         let left = usize::from(self.configured.div_ceil(2)) + slow;
-        let most = self.configured.saturating_mul(MOST);
+        let most = self.configured.saturating_mul(PLACES_MOST);
         let mut places = self.configured;
         while places < most && (f64::from(places) < busy || usize::from(places) < left) {
             places = places.saturating_mul(2).min(most);

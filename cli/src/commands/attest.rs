@@ -5,7 +5,7 @@
 use super::Ctx;
 use crate::error::{CliError, Exit};
 use offboard_dispatcher::control::Request;
-use offboard_domain::catalogue::knowledge::recording;
+use offboard_domain::catalogue::knowledge::{is_ending, recording};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ pub(super) async fn run(
     let by = ctx.actor()?;
     let config = ctx.config_of_order()?;
     let bytes = file.as_deref().map(read).transpose()?;
+    let ending = file.as_deref().and_then(ending);
     let mut session = ctx.session(&config).await?;
     let attested = async {
         let file = match bytes {
@@ -35,6 +36,7 @@ pub(super) async fn run(
                 task: task.clone(),
                 by: by.clone(),
                 file,
+                ending,
                 note,
             })
             .await?;
@@ -68,6 +70,13 @@ pub(super) fn noted(link: Option<&str>, note: String) -> Result<String, CliError
     Ok(format!("{note} {link}").trim().to_owned())
 }
 
+/// How the file's name ends, by which whoever gets it opens it. The rest of the name may name a
+/// person and goes nowhere.
+fn ending(path: &Path) -> Option<String> {
+    let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+    is_ending(&ending).then_some(ending)
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     let failed = |e: std::io::Error| CliError::usage(format!("failed to read {}", path.display())).caused_by(Some(&e));
     let mut bytes = Vec::new();
@@ -94,6 +103,22 @@ fn read(path: &Path) -> Result<Vec<u8>, CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_files_name_its_ending_alone_is_told_and_only_if_it_is_one() {
+        for (name, told) in [
+            ("Session with Anna Before.MP4", Some("mp4")),
+            ("/tmp/a.tar.gz", Some("gz")),
+            ("slides", None),
+            (".pdf", None),
+            ("slides.", None),
+            ("slides.p df", None),
+            ("slides.before@northwind", None),
+            ("slides.pdf\r\nx", None),
+        ] {
+            assert_eq!(ending(Path::new(name)).as_deref(), told, "{name:?}");
+        }
+    }
 
     #[test]
     fn a_link_stands_in_the_note() {

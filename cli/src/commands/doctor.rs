@@ -2,11 +2,13 @@
 
 mod held;
 mod protected;
+mod role;
 mod servers;
 mod stores;
 
 use super::Ctx;
 use crate::backends::is_shared;
+use crate::compose::{Crowded, crowded};
 use crate::embedded::{Opened, socket};
 use crate::error::{CliError, Exit};
 use crate::show::safe;
@@ -15,11 +17,10 @@ use console::style;
 use futures::stream::{self, StreamExt as _};
 use offboard_connectors::{Call, Connector, Finding, Severity};
 use offboard_dispatcher::control::Client;
-use offboard_domain::{Kind, Lane, TenantId};
-use offboard_queue::rabbit::site_of;
-use offboard_runtime::config::{Configuration, LedgerUrl, QueueUrl, SystemKind, Tenant};
-use offboard_runtime::keys::{ESCROW_KEY, EscrowMaster, MasterKey, SigningKey, public_keys};
+use offboard_domain::{Kind, Lane, System, TenantId};
+use offboard_runtime::config::{Configuration, LedgerUrl, SystemConfig, SystemKind, Tenant};
 use offboard_runtime::{Clock, SystemClock};
+use role::Role;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -63,18 +64,19 @@ pub(super) async fn run(ctx: &Ctx, asked: Asked) -> Result<Exit, CliError> {
             "there is no tenant '{tenant}' in the configuration"
         )));
     }
+    let role = Role::of(&config);
     let mut checked = vec![Checked {
         part: "installation".to_owned(),
-        findings: installation(&config, offline).await,
+        findings: installation(&config, &role, offline).await,
     }];
-    checked.extend(servers::of(&config, offline).await);
+    checked.extend(servers::of(&config, &role, offline).await);
     if let Some(file) = broker {
         checked.push(held::of(&config, &file)?);
     }
     let systems = Systems::open_showing(&config, stderr)?;
     let concerned = |t: &&Tenant| tenant.as_ref().is_none_or(|only| t.id == *only);
     for tenant in config.tenants.values().filter(concerned) {
-        checked.extend(of_tenant(tenant, &systems, offline).await);
+        checked.extend(of_tenant(tenant, &systems, &role, offline).await);
     }
     let worst = checked
         .iter()
@@ -128,42 +130,9 @@ fn problem(what: impl Into<String>, how_to_mend: impl Into<String>) -> Finding {
 
 /// The folder itself: configuration, keys, a ledger that is a file, store,
 /// evidence.
-async fn installation(config: &Configuration, offline: bool) -> Vec<Finding> {
+async fn installation(config: &Configuration, role: &Role, offline: bool) -> Vec<Finding> {
     let mut found = vec![fine(format!("the configuration in {} reads", config.dir.display()))];
-    let keys = &config.engine.keys;
-    let create = "`offboard keys create` makes a key that is missing; one that was lost comes from a backup";
-    let mut key = |name: &str, outcome: Result<String, CliError>| match outcome {
-        Ok(what) => found.push(fine(what)),
-        Err(error) => found.push(problem(
-            format!("the {name} key cannot be used: {}", error.brief()),
-            create,
-        )),
-    };
-    key(
-        "signing",
-        SigningKey::load(keys)
-            .map(|k| format!("evidence is signed with key {}", k.id()))
-            .map_err(CliError::from),
-    );
-    key(
-        "master",
-        MasterKey::load(keys)
-            .map(|_| "the master key is there and private".to_owned())
-            .map_err(CliError::from),
-    );
-    let at_a_site = is_at_a_site(config);
-    if !at_a_site {
-        key(
-            "escrow",
-            EscrowMaster::load(keys)
-                .map(|_| "the escrow key is there and private".to_owned())
-                .map_err(CliError::from),
-        );
-    }
-    key("public", public_halves(keys));
-    if at_a_site {
-        found.push(escrow_at_a_site(keys));
-    }
+    found.extend(role.keys(&config.engine.keys));
     if !is_shared(config) {
         found.push(ledger(config).await);
         if let LedgerUrl::Sqlite(file) = &config.engine.ledger {
@@ -171,7 +140,10 @@ async fn installation(config: &Configuration, offline: bool) -> Vec<Finding> {
             found.push(stores::room("ledger's folder", folder.unwrap_or(Path::new("."))));
         }
     }
-    found.extend(stores::of(config, offline).await);
+    found.extend(stores::of(config, role, offline).await);
+    if matches!(role, Role::All | Role::Dispatcher) {
+        found.extend(crowded(&config.engine.admission).iter().map(slow_vendor));
+    }
     if config.tenants.is_empty() {
         found.push(warning(
             "no tenant is configured",
@@ -181,40 +153,21 @@ async fn installation(config: &Configuration, offline: bool) -> Vec<Finding> {
     found
 }
 
-/// The public halves, among which is that of the key that signs.
-fn public_halves(keys: &Path) -> Result<String, CliError> {
-    let all = public_keys(keys)?;
-    let current = SigningKey::load(keys).ok();
-    let is_missing = current.is_some_and(|c| !all.iter().any(|k| k.id() == c.id()));
-    if all.is_empty() || is_missing {
-        return Err(CliError::failed(
-            "that of the key that signs is not there, so nobody could verify evidence with it",
-        ));
-    }
-    Ok(format!("{} public keys for who verifies", all.len()))
-}
-
-/// Whether the folder is that of a worker at a site: by who it is at the broker.
-fn is_at_a_site(config: &Configuration) -> bool {
-    let QueueUrl::Rabbit(remote) = &config.engine.queue else {
-        return false;
-    };
-    remote.access.user.as_deref().and_then(site_of).is_some()
-}
-
-/// What opens every client's recovery keys has no place in one client's network.
-fn escrow_at_a_site(keys: &Path) -> Finding {
-    let file = keys.join(ESCROW_KEY);
-    if file.exists() {
-        return warning(
-            format!(
-                "{} opens the recovery keys of every client, and this folder is a site's, which does not use it",
-                file.display()
-            ),
-            "remove it from this machine, and from what brings it there",
-        );
-    }
-    fine("no escrow key is here, as it is to be at a site")
+fn slow_vendor(queue: &Crowded) -> Finding {
+    let Crowded {
+        area,
+        lane,
+        tenant,
+        places,
+    } = queue;
+    warning(
+        format!(
+            "one tenant may have {tenant} assignments of {area} in flight ({}), and a worker has {places} places: a slow \
+             vendor of one tenant holds up the others",
+            lane.word()
+        ),
+        "raise admission.prefetch, here and at the workers, or lower admission.credit or admission.tenant_percent",
+    )
 }
 
 async fn ledger(config: &Configuration) -> Finding {
@@ -248,7 +201,7 @@ async fn ledger(config: &Configuration) -> Finding {
     }
 }
 
-async fn of_tenant(tenant: &Tenant, systems: &Systems, offline: bool) -> Vec<Checked> {
+async fn of_tenant(tenant: &Tenant, systems: &Systems, role: &Role, offline: bool) -> Vec<Checked> {
     let part = |system: &str| format!("{}/{system}", tenant.id);
     let mut checked = Vec::new();
     if tenant.systems.is_empty() {
@@ -261,7 +214,18 @@ async fn of_tenant(tenant: &Tenant, systems: &Systems, offline: bool) -> Vec<Che
             findings: vec![finding],
         });
     }
+    let elsewhere = |system: &SystemConfig| role.elsewhere(system.site.as_deref());
+    let is_ours = |name: &System| tenant.systems.get(name).is_some_and(|s| elsewhere(s).is_none());
+    for (name, system) in &tenant.systems {
+        if let Some(place) = elsewhere(system) {
+            checked.push(Checked {
+                part: part(name.as_str()),
+                findings: vec![fine(format!("looked at by `offboard doctor` {place}"))],
+            });
+        }
+    }
     let at_sites = tenant.systems.iter().filter(|(_, s)| s.site.is_some());
+    let at_sites = at_sites.filter(|(name, _)| role.site().is_none() || is_ours(name));
     for (name, _) in at_sites.filter(|(_, s)| matches!(s.kind, SystemKind::Graph(_))) {
         let finding = Finding {
             kinds: BTreeSet::from([Kind::EscrowRecoveryKeys]),
@@ -275,14 +239,19 @@ async fn of_tenant(tenant: &Tenant, systems: &Systems, offline: bool) -> Vec<Che
             findings: vec![finding],
         });
     }
-    for shut in systems.shut().iter().filter(|s| s.tenant == tenant.id) {
+    let shut = systems.shut().iter().filter(|s| s.tenant == tenant.id);
+    for shut in shut.filter(|s| is_ours(&s.system)) {
         let how = "put the secret where the configuration says, and readable by its owner alone";
         checked.push(Checked {
             part: part(shut.system.as_str()),
             findings: vec![problem(shut.why.brief(), how)],
         });
     }
-    let open: Vec<Arc<dyn Connector>> = systems.of(&tenant.id).cloned().collect();
+    let open: Vec<Arc<dyn Connector>> = systems
+        .of(&tenant.id)
+        .filter(|c| is_ours(c.system()))
+        .cloned()
+        .collect();
     if offline {
         let closed = |c: Arc<dyn Connector>| Checked {
             part: part(c.system().as_str()),
@@ -291,7 +260,7 @@ async fn of_tenant(tenant: &Tenant, systems: &Systems, offline: bool) -> Vec<Che
         checked.extend(open.into_iter().map(closed));
         return checked;
     }
-    let asked = stream::iter(open.into_iter().map(|c| async move {
+    let asked = stream::iter(open.clone().into_iter().map(|c| async move {
         let mut call = Call::new(
             Arc::new(SystemClock) as Arc<dyn Clock>,
             Instant::now() + CHECK_WITHIN,
@@ -312,7 +281,8 @@ async fn of_tenant(tenant: &Tenant, systems: &Systems, offline: bool) -> Vec<Che
         part: part(&system),
         findings,
     }));
-    checked.extend(protected::of(tenant, systems).await);
+    let all = tenant.systems.keys().all(is_ours);
+    checked.extend(protected::of(tenant, &open, all).await);
     checked
 }
 

@@ -78,6 +78,8 @@ fn copy(ctx: &Ctx, from: &Path, to: &Path) -> Result<Exit, CliError> {
         let queue = name.strip_suffix(".key").filter(|q| q.parse::<QueueName>().is_ok());
         let folder = if queue.is_some() {
             to.join("queues")
+        } else if name.ends_with(".pem") && is_public(&bytes) {
+            to.join("public")
         } else {
             to.to_owned()
         };
@@ -103,6 +105,12 @@ fn copy(ctx: &Ctx, from: &Path, to: &Path) -> Result<Exit, CliError> {
         ctx.out.line(&format!("copied  {}", path.display()))?;
     }
     Ok(Exit::Done)
+}
+
+/// Whether it is the public half of a key that signs: neither a certificate nor a private key
+/// reads as one.
+fn is_public(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| PublicKey::from_pem(text).is_ok())
 }
 
 /// The files of a mounted folder by name, in order. What begins with a dot is

@@ -1,6 +1,6 @@
 //! A working folder: made, checked, and wrong.
 
-use crate::support::{Credential, Folder, departure};
+use crate::support::{CERTIFICATE, Credential, Folder, departure};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -104,6 +104,136 @@ fn doctor_says_that_a_worker_at_a_site_is_to_have_no_escrow_key() {
     .unwrap();
     let said = doctor();
     assert!(said.contains("device.escrow_recovery_keys"), "{said}");
+}
+
+/// A folder of a role, as the broker knows it, with these keys; and the client `northwind` with
+/// a directory that each of two sites reaches alone. No secret of any system is here.
+fn folder_of(user: &str, keys: &str) -> Folder {
+    let folder = Folder::with_tenant();
+    fs::remove_file(folder.path().join("northwind.secret")).unwrap();
+    let file = folder.path().join("tenants/northwind.toml");
+    let mut text = fs::read_to_string(&file).unwrap();
+    for site in ["berlin", "hamburg"] {
+        text += &format!(
+            "\n[systems.ad-{site}]\nkind = \"active_directory\"\nsite = \"{site}\"\ncontrollers = [\"127.0.0.1\"]\n\
+             user = \"offboard@corp.example\"\npassword = {{ file = \"only-at-{site}\" }}\n"
+        );
+    }
+    fs::write(file, text).unwrap();
+    let engine = format!(
+        "ledger = \"redis://127.0.0.1:9\"\nqueue = \"amqp://127.0.0.1:9/offboard\"\nkeys = \"{keys}\"\n\n\
+         [connect.queue]\nuser = \"{user}\"\npassword = {{ env = \"OFFBOARD_USER\" }}\n"
+    );
+    folder.write("offboard.toml", &engine);
+    folder
+}
+
+/// What doctor says of a system.
+fn of_system<'a>(found: &'a serde_json::Value, system: &str) -> Vec<(&'a str, &'a str)> {
+    let part = format!("northwind/{system}");
+    let parts = found.as_array().unwrap().iter().filter(|p| p["part"] == part.as_str());
+    let findings = parts.flat_map(|p| p["findings"].as_array().unwrap());
+    findings
+        .map(|f| (f["severity"].as_str().unwrap(), f["what"].as_str().unwrap()))
+        .collect()
+}
+
+#[test]
+fn doctor_is_content_with_what_a_worker_at_a_site_is_given_and_looks_at_that_sites_systems_alone() {
+    // Where all keys are kept, a site's password is lawfully absent.
+    let folder = folder_of("offboard-site-berlin", "given");
+    let site = fs::read_to_string(folder.path().join("offboard.toml")).unwrap();
+    folder.write("offboard.toml", "");
+    folder.write("northwind.secret", "s3cret");
+    let secret = folder.path().join("northwind.secret");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let centre = folder.run(&["doctor", "--offline", "--json"]).expect(0).json();
+    for at in ["berlin", "hamburg"] {
+        let said = of_system(&centre, &format!("ad-{at}"));
+        let neutral = format!("looked at by `offboard doctor` at site {at}");
+        assert_eq!(said, [("fine", neutral.as_str())]);
+    }
+    folder
+        .run(&["keys", "worker", "--site", "berlin", "--to", "given"])
+        .expect(0);
+    fs::remove_file(&secret).unwrap();
+
+    folder.write("offboard.toml", &site);
+    let own = folder.write("only-at-berlin", "s3cret");
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o600)).unwrap();
+    let found = folder.run(&["doctor", "--offline", "--json"]).expect(0).json();
+    assert!(!found.to_string().contains("offboard keys create"), "{found}");
+    let neutral = "looked at by `offboard doctor` at site hamburg";
+    assert_eq!(of_system(&found, "ad-hamburg"), [("fine", neutral)]);
+    let neutral = "looked at by `offboard doctor` in the folder of a worker at no site";
+    assert_eq!(of_system(&found, "m365"), [("fine", neutral)]);
+    let asked = of_system(&found, "ad-berlin");
+    assert!(
+        asked
+            .iter()
+            .all(|(severity, what)| *severity == "fine" && !what.contains("looked at by")),
+        "{asked:?}"
+    );
+
+    // What it is to have is missed.
+    fs::remove_file(&own).unwrap();
+    let found = folder.run(&["doctor", "--offline", "--json"]).expect(1).json();
+    assert_eq!(of_system(&found, "ad-berlin")[0].0, "problem");
+    folder.write("only-at-berlin", "s3cret");
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::remove_file(folder.path().join("given/queues/ob.v1.identity.urgent.berlin.key")).unwrap();
+    let lacking = folder.run(&["doctor", "--offline"]).expect(1).out;
+    assert!(
+        lacking.contains("a key of a queue cannot be used") && lacking.contains("offboard keys worker --site berlin"),
+        "{lacking}"
+    );
+    fs::remove_dir_all(folder.path().join("given/queues")).unwrap();
+    let none = folder.run(&["doctor", "--offline"]).expect(1).out;
+    assert!(none.contains("no key of a queue is here"), "{none}");
+}
+
+#[test]
+fn doctor_misses_in_a_roles_folder_what_that_role_needs_and_nothing_else() {
+    for (user, needed) in [
+        ("offboard-dispatcher", &["master.key", "dispatch.key"][..]),
+        ("offboard-closer", &["master.key", "signing.pem"]),
+        ("offboard-worker-device", &["dispatch.key", "escrow.key"]),
+    ] {
+        let folder = folder_of(user, "given");
+        let path = |name: &str| folder.path().join("given").join(name);
+        fs::create_dir(folder.path().join("given")).unwrap();
+        for name in needed {
+            fs::copy(folder.path().join("keys").join(name), path(name)).unwrap();
+        }
+        if user == "offboard-worker-device" {
+            // It asks the systems that are reached from anywhere.
+            let secret = folder.write("northwind.secret", "s3cret");
+            fs::set_permissions(secret, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let found = folder.run(&["doctor", "--offline", "--json"]).expect(0).json();
+        let asked = of_system(&found, "m365");
+        let elsewhere = asked.iter().any(|(_, what)| what.ends_with("in a worker's folder"));
+        assert_eq!(elsewhere, user != "offboard-worker-device", "{user}: {asked:?}");
+        for name in needed {
+            fs::rename(path(name), path("elsewhere")).unwrap();
+            let lacking = folder.run(&["doctor", "--offline"]);
+            // Without the dispatch key a worker has no key of a queue, so it serves no area.
+            lacking.expect(1);
+            fs::rename(path("elsewhere"), path(name)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn doctor_warns_of_a_credit_that_lets_one_client_fill_a_worker() {
+    let folder = Folder::with_tenant();
+    let says = || {
+        let said = folder.run(&["doctor", "--offline"]).expect(0).out;
+        said.contains("one tenant may have 150 assignments of mailbox in flight (normal), and a worker has 64 places")
+    };
+    assert!(!says());
+    folder.write("offboard.toml", "[admission.credit]\nmailbox = { normal = 200 }\n");
+    assert!(says());
 }
 
 /// Who serves decides by what he has read; where nobody does, nothing is decided by less than
@@ -370,6 +500,29 @@ fn mounted_keys_become_private_ones_each_where_it_is_looked_for() {
         let left: Vec<_> = fs::read_dir(folder.path().join("keys")).unwrap().collect();
         assert_eq!(left.len(), 3, "nothing else: {left:?}");
     }
+}
+
+#[test]
+fn a_mounted_public_half_is_where_evidence_is_verified_with_it() {
+    let folder = Folder::fresh();
+    fs::create_dir(folder.path().join("mounted")).unwrap();
+    let half = folder.run(&["keys", "export"]).expect(0).out;
+    folder.write("mounted/5f0c2e1a.pem", &half);
+    folder.write("mounted/authority.pem", CERTIFICATE);
+    fs::copy(
+        folder.path().join("keys/signing.pem"),
+        folder.path().join("mounted/signing.pem"),
+    )
+    .unwrap();
+    folder
+        .run(&["keys", "copy", "--from", "mounted", "--to", "given"])
+        .expect(0);
+    let given = |name: &str| folder.path().join("given").join(name).is_file();
+    assert!(given("public/5f0c2e1a.pem") && given("authority.pem") && given("signing.pem"));
+    folder.write("offboard.toml", "keys = \"given\"\n");
+    folder.write("no-evidence.json", "{}");
+    // A key is there, so it is said that this is no evidence.
+    folder.run(&["verify", "no-evidence.json"]).expect(4);
 }
 
 #[test]

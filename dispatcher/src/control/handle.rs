@@ -76,6 +76,7 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
             task,
             by,
             file,
+            ending,
             note,
         } => {
             let (tenant, id) = find::case(engine, &case).await?;
@@ -84,7 +85,14 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
             if let Some(digest) = file {
                 kept(engine, digest).await?;
             }
-            order(engine, &tenant, id, Command::Attest { task, by, file, note }).await
+            let attest = Command::Attest {
+                task,
+                by,
+                file,
+                ending,
+                note,
+            };
+            order(engine, &tenant, id, attest).await
         }
         Request::Waive {
             case,

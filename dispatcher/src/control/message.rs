@@ -75,6 +75,9 @@ pub enum Request {
         /// The file that shows it; it must be in the store already.
         #[serde(default)]
         file: Option<Digest>,
+        /// How its name ends, such as `pdf`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ending: Option<String>,
         /// A note.
         #[serde(default)]
         note: String,

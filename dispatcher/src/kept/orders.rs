@@ -412,9 +412,15 @@ fn anew(case: &Case, event: Event) -> Option<Command> {
         },
         Event::TaskSettled {
             task,
-            outcome: Outcome::Attested { by, file, note },
+            outcome: Outcome::Attested { by, file, ending, note },
             ..
-        } => Command::Attest { task, by, file, note },
+        } => Command::Attest {
+            task,
+            by,
+            file,
+            ending,
+            note,
+        },
         Event::TaskSettled {
             task,
             outcome: Outcome::Waived { by, reason, until },

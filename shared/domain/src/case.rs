@@ -614,6 +614,7 @@ impl Case {
                                 outcome: Outcome::Attested {
                                     by: by.clone(),
                                     file: None,
+                                    ending: None,
                                     note: format!("plan {digest}"),
                                 },
                                 at,

@@ -52,6 +52,8 @@ pub enum Command {
         by: String,
         /// The file that shows it, in the store.
         file: Option<Digest>,
+        /// How the file's name ends, such as `pdf`: what opens it.
+        ending: Option<String>,
         /// A note.
         note: String,
     },

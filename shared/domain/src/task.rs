@@ -31,6 +31,9 @@ pub enum Outcome {
         /// The file that shows it, in the store.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         file: Option<Digest>,
+        /// How its name ended, if that says what opens it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ending: Option<String>,
         /// What he noted.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         note: String,

@@ -87,6 +87,7 @@ impl Colleague {
                     task: need.task.to_string(),
                     by: MANAGER.into(),
                     file: Some(file),
+                    ending: None,
                     note: String::new(),
                 })
             }

@@ -246,6 +246,7 @@ impl People {
                     }
                     _ => None,
                 };
+                let ending = (need.kind == Kind::HoldKnowledgeSession).then(|| "mp4".to_owned());
                 let file = match file {
                     Some(file) => engine.store().put(file.into_bytes()).await.ok(),
                     None => None,
@@ -254,6 +255,7 @@ impl People {
                     task: need.task,
                     by,
                     file,
+                    ending,
                     note,
                 }
             }

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use offboard_connectors::{Answer, NewFile, NotesPage, NotesStatus};
 use offboard_domain::catalogue::desk::marker;
-use offboard_domain::catalogue::knowledge::{PAGE, PAGE_STATUS, SESSION_FILES};
+use offboard_domain::catalogue::knowledge::{PAGE, PAGE_STATUS, SESSION_ENDING, SESSION_FILES, is_ending};
 use offboard_domain::{Digest, Facts, Fault, FaultClass, ObjectId};
 use offboard_store::StoreError;
 
@@ -59,9 +59,33 @@ fn files(job: &Job<'_>) -> Answer<Vec<Digest>> {
     })
 }
 
-/// The whole digest is in the name: by it the file is known again.
-fn name(digest: Digest) -> String {
-    format!("knowledge-session-{digest}")
+/// The whole digest is in the name: by it the file is known again. By how the name ends readers
+/// know what opens it, and the wiki whether it can be shown.
+fn name(job: &Job<'_>, digest: Digest) -> String {
+    match ending(job) {
+        Some(ending) => format!("knowledge-session-{digest}.{ending}"),
+        None => format!("knowledge-session-{digest}"),
+    }
+}
+
+fn ending<'j>(job: &'j Job<'_>) -> Option<&'j str> {
+    job.params.text(SESSION_ENDING).filter(|ending| is_ending(ending))
+}
+
+/// What a wiki shows by itself; anything else is given to whoever asks for it.
+fn media_type(ending: Option<&str>) -> &'static str {
+    match ending {
+        Some("mp4") => "video/mp4",
+        Some("webm") => "video/webm",
+        Some("mp3") => "audio/mpeg",
+        Some("pdf") => "application/pdf",
+        Some("png") => "image/png",
+        Some("jpg" | "jpeg") => "image/jpeg",
+        Some("docx") => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        Some("pptx") => "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        Some("xlsx") => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        _ => "application/octet-stream",
+    }
 }
 
 fn not_given(job: &Job<'_>, error: &StoreError) -> Fault {
@@ -98,8 +122,9 @@ impl Procedure for WriteNotes {
             let there = match read {
                 Some(page) => {
                     let size = size(job, digest).await?;
+                    let name = name(job, digest);
                     let notes = job.notes()?;
-                    notes.has_file(&mut job.call, &page.id, &name(digest), size).await?
+                    notes.has_file(&mut job.call, &page.id, &name, size).await?
                 }
                 None => false,
             };
@@ -149,8 +174,8 @@ impl Procedure for WriteNotes {
                 continue;
             }
             let file = NewFile {
-                name: name(digest),
-                media_type: "application/octet-stream",
+                name: name(job, digest),
+                media_type: media_type(ending(job)),
                 bytes: bytes(job, digest).await?,
             };
             notes.attach(job.writing()?, &id, &file).await?;

@@ -5,7 +5,7 @@ use crate::stage::One;
 use async_trait::async_trait;
 use offboard_connectors::confluence::{ConfluenceConnector, ConfluenceSettings};
 use offboard_connectors::graph::HttpClient;
-use offboard_domain::catalogue::knowledge::{FILES_LINK, SESSION_FILES};
+use offboard_domain::catalogue::knowledge::{FILES_LINK, SESSION_ENDING, SESSION_FILES};
 use offboard_domain::{
     Assignment, CaseId, Digest, Facts, Kind, Lane, Mode, ObjectId, Said, Subject, System, Target, TaskId, TenantId,
     Timestamp,
@@ -92,7 +92,8 @@ async fn whatever_a_link_holds_the_page_is_well_formed_and_says_it() {
     };
     let params = Facts::new()
         .with(FILES_LINK, hostile)
-        .with(SESSION_FILES, vec![file.to_string()]);
+        .with(SESSION_FILES, vec![file.to_string()])
+        .with(SESSION_ENDING, "pptx");
     let order = assignment(&system, params);
     let report = attempt(&order, Lane::Normal, false, &context).await;
     assert!(matches!(report.said, Said::Satisfied { .. }), "{:?}", report.said);
@@ -105,5 +106,5 @@ async fn whatever_a_link_holds_the_page_is_well_formed_and_says_it() {
     );
     assert!(page.body.contains("&amp;nosuch;"), "{}", page.body);
     assert_eq!(page.files.len(), 1);
-    assert_eq!(page.files.values().next().unwrap().bytes, b"slides");
+    assert_eq!(page.files[&format!("knowledge-session-{file}.pptx")].bytes, b"slides");
 }

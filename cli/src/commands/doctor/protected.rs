@@ -1,7 +1,6 @@
 //! The accounts that a tenant's policy protects: an entry that is nobody's protects nobody.
 
 use super::{CHECK_WITHIN, Checked, fine, warning};
-use crate::systems::Systems;
 use offboard_connectors::{Account, Answer, Call, Connector, Directory, Found};
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{FaultClass, Kind, Lane, ObjectId};
@@ -14,14 +13,19 @@ const HOW_TO_MEND: &str = "write an object id, a sign-in name or a mail address,
     policy.protected; a security identifier is not compared, and what is an application's alone is \
     compared there";
 
+/// Not every directory was asked, so nothing is known to be nobody's.
+const LOOK_ELSEWHERE: &str = "leave it on policy.protected unless `offboard doctor` says the same wherever the \
+    tenant's other systems are looked at";
+
 /// What compares an account of a directory with the list.
 const COMPARING: [Kind; 3] = [Kind::Resolve, Kind::ResolveOnPremises, Kind::ResolveInWorkspace];
 
 /// Looks every entry up in the directories that can be asked and whose accounts are compared
-/// with the list; none if there is nothing to look up, or nowhere to.
-pub(super) async fn of(tenant: &Tenant, systems: &Systems) -> Option<Checked> {
+/// with the list; none if there is nothing to look up, or nowhere to. Of the tenant's systems
+/// these are looked at here: all of them, or some.
+pub(super) async fn of(tenant: &Tenant, systems: &[Arc<dyn Connector>], all: bool) -> Option<Checked> {
     let listed = &tenant.policy.protected;
-    let connectors = systems.of(&tenant.id).cloned();
+    let connectors = systems.iter().cloned();
     let compares = |c: &Arc<dyn Connector>| {
         let claims = c.claims();
         let mut comparing = COMPARING.iter().filter(|kind| !tenant.policy.skip.contains(*kind));
@@ -38,7 +42,7 @@ pub(super) async fn of(tenant: &Tenant, systems: &Systems) -> Option<Checked> {
             Ok(true) => matched += 1,
             Ok(false) => findings.push(warning(
                 format!("'{entry}' is on the list of protected accounts, and no directory has an account of that id, sign-in name or address"),
-                HOW_TO_MEND,
+                if all { HOW_TO_MEND } else { LOOK_ELSEWHERE },
             )),
             // Whoever does not answer is not asked once more for each of the others.
             Err(why) => {

@@ -1,6 +1,7 @@
 //! The servers that processes share, looked at as the users that the folder
 //! names: what they promise, what is missing, what these users may not do.
 
+use super::role::Role;
 use super::{CHECK_WITHIN, Checked, fine, problem, warning};
 use crate::backends::{all_queues, rabbit_config, redis_options};
 use crate::error::CliError;
@@ -20,8 +21,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// else there.
 const HEALTH: &str = "offboard-health";
 
-pub(super) async fn of(config: &Configuration, offline: bool) -> Vec<Checked> {
-    let (ledger, queue) = tokio::join!(ledger(config, offline), queue(config, offline));
+pub(super) async fn of(config: &Configuration, role: &Role, offline: bool) -> Vec<Checked> {
+    let (ledger, queue) = tokio::join!(ledger(config, role, offline), queue(config, offline));
     let part = |part: &str, findings: Vec<Finding>| Checked {
         part: part.to_owned(),
         findings,
@@ -34,10 +35,16 @@ pub(super) async fn of(config: &Configuration, offline: bool) -> Vec<Checked> {
 }
 
 /// None if the ledger is a file.
-async fn ledger(config: &Configuration, offline: bool) -> Option<Vec<Finding>> {
+async fn ledger(config: &Configuration, role: &Role, offline: bool) -> Option<Vec<Finding>> {
     let LedgerUrl::Redis(remote) = &config.engine.ledger else {
         return None;
     };
+    if matches!(role, Role::Worker { .. }) {
+        return Some(vec![fine(format!(
+            "{} is not asked: a worker needs no ledger",
+            remote.url
+        ))]);
+    }
     if offline {
         return Some(vec![not_asked(remote)]);
     }
@@ -60,8 +67,7 @@ async fn look_at_ledger(config: &Configuration, remote: &Remote) -> Vec<Finding>
         Err(error) => {
             return vec![problem(
                 error.to_string(),
-                "is it running and reached from here, and is [connect.ledger] right? A worker needs no ledger, and its \
-                 folder no user there",
+                "is it running and reached from here, and is [connect.ledger] right?",
             )];
         }
     };

@@ -1,36 +1,64 @@
 //! Where artifacts and evidence are kept: whether it is there, can be written
 //! to and refuses to overwrite, and whether it locks what it was asked to lock.
 
+use super::role::Role;
 use super::{CHECK_WITHIN, fine, problem, warning};
 use crate::error::CliError;
 use offboard_connectors::Finding;
 use offboard_runtime::config::{Bucket, Configuration, LockMode, StoreUrl};
 use offboard_runtime::disk::{self, MIB};
 use offboard_store::{LockState, Store, StoreError, lock_state};
+use std::fs;
 use std::path::Path;
 
 /// Less than this that is free is little, in mebibytes: some days of a busy installation.
 const LITTLE_MIB: u64 = 100;
 
-pub(super) async fn of(config: &Configuration, offline: bool) -> Vec<Finding> {
-    let mut found = Vec::new();
-    for (name, url) in [("store", &config.engine.store), ("evidence", &config.engine.evidence)] {
-        match url {
-            StoreUrl::Folder(path) => found.push(folder(name, path)),
-            StoreUrl::Bucket(at) if offline => found.push(fine(format!("the {name} {at} is not asked (--offline)"))),
-            StoreUrl::Bucket(at) => {
-                let asked = tokio::time::timeout(CHECK_WITHIN, bucket(name, url, at)).await;
-                found.extend(asked.unwrap_or_else(|_| {
-                    let what = format!("the {name} {at} did not answer within {} s", CHECK_WITHIN.as_secs());
-                    vec![problem(
-                        what,
-                        "look at the network, and at the endpoint in offboard.toml",
-                    )]
-                }));
-            }
-        }
+pub(super) async fn of(config: &Configuration, role: &Role, offline: bool) -> Vec<Finding> {
+    let mut found = written("store", &config.engine.store, offline).await;
+    match role {
+        Role::All | Role::Closer => found.extend(written("evidence", &config.engine.evidence, offline).await),
+        Role::Dispatcher | Role::Clerk => found.push(evidence_to_read(&config.engine.evidence, role)),
+        // It has nothing to do with what is sealed.
+        Role::Worker { .. } => {}
     }
     found
+}
+
+/// Who signs writes it; others ask what is in it, if it is there for them.
+fn evidence_to_read(url: &StoreUrl, role: &Role) -> Finding {
+    let path = match url {
+        StoreUrl::Folder(path) => path,
+        StoreUrl::Bucket(at) => return fine(format!("the evidence {at} is looked at in the closer's folder")),
+    };
+    let shown = path.display();
+    match fs::read_dir(path) {
+        Ok(_) => fine(format!("the evidence folder {shown} can be read")),
+        Err(error) if *role == Role::Clerk => warning(
+            format!("the evidence folder {shown} cannot be read: {error}"),
+            "`offboard verify CASE` needs it: mount it here, to be read alone, or name the file in place of the case",
+        ),
+        Err(_) => fine(format!(
+            "the evidence folder {shown} is not here: `offboard verify CASE` is for a folder that has it"
+        )),
+    }
+}
+
+async fn written(name: &str, url: &StoreUrl, offline: bool) -> Vec<Finding> {
+    match url {
+        StoreUrl::Folder(path) => vec![folder(name, path)],
+        StoreUrl::Bucket(at) if offline => vec![fine(format!("the {name} {at} is not asked (--offline)"))],
+        StoreUrl::Bucket(at) => {
+            let asked = tokio::time::timeout(CHECK_WITHIN, bucket(name, url, at)).await;
+            asked.unwrap_or_else(|_| {
+                let what = format!("the {name} {at} did not answer within {} s", CHECK_WITHIN.as_secs());
+                vec![problem(
+                    what,
+                    "look at the network, and at the endpoint in offboard.toml",
+                )]
+            })
+        }
+    }
 }
 
 fn folder(name: &str, path: &Path) -> Finding {

@@ -38,12 +38,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 /// What comes before the program's own arguments, in the forms that the pages use.
-const BEFORE: [&str; 4] = [
-    "deploy/offboard-dispatcher -- /usr/local/bin/offboard",
-    "exec dispatcher /usr/local/bin/offboard",
-    "run --rm -T clerk",
-    "run --rm clerk",
-];
+const BEFORE: [&str; 3] = [" /usr/local/bin/offboard", "run --rm -T clerk", "run --rm clerk"];
 
 /// The arguments of every command of ours in a line of a code block, or in a
 /// span of code.

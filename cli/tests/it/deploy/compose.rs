@@ -4,6 +4,7 @@
 use crate::deploy::commands::accepted;
 use crate::deploy::configuration::{loaded, queues};
 use crate::deploy::files::{deploy, read, root, texts, yaml};
+use crate::deploy::operations::{how_systems_are_asked, named_behind};
 use offboard_cli::args::Command;
 use offboard_domain::Area;
 use offboard_domain::Kind;
@@ -194,7 +195,7 @@ fn everything_that_is_named_is_there() {
             let (from, to) = volume.split_once(':').unwrap();
             assert!(to.starts_with('/'), "{name}: {volume}");
             if let Some(file) = from.strip_prefix("./") {
-                let made_by_the_script = file == "secrets/tenants";
+                let made_by_the_script = ["secrets/tenants", "secrets/keys/public"].contains(&file);
                 assert!(made_by_the_script || deploy().join(file).is_file(), "{name}: {file}");
                 assert!(to.ends_with(":ro"), "{name}: {volume}");
             } else {
@@ -266,6 +267,49 @@ fn every_role_has_its_keys_and_no_others() {
         }
     }
     assert_eq!(signers.into_iter().collect::<Vec<_>>(), ["closer"]);
+}
+
+/// Where a service looks for the public halves of what signs, and what of the script's folder
+/// is mounted there.
+pub(crate) fn public_keys(service: &Value) -> Option<String> {
+    let volumes = texts(&service["volumes"]);
+    let from = |v: &String| v.strip_suffix(":/run/offboard/keys/public:ro").map(str::to_owned);
+    volumes.iter().find_map(from)
+}
+
+#[test]
+fn people_can_verify_evidence_and_cannot_write_it() {
+    for (name, service) in ours() {
+        let public = public_keys(&service);
+        if name != "clerk" {
+            assert_eq!(public, None, "{name}");
+            continue;
+        }
+        assert_eq!(public.as_deref(), Some("./secrets/keys/public"));
+        let text = read(format!("deploy/{}", configuration_of(&service)));
+        let evidence = text_after(&text, "evidence = \"");
+        let mounted = format!("evidence:{evidence}:ro");
+        assert!(texts(&service["volumes"]).contains(&mounted), "{mounted}");
+    }
+}
+
+/// What `doctor` needs for a client's systems is where the page says to run it, and not where
+/// orders are given.
+#[test]
+fn a_clients_systems_are_asked_where_its_secrets_and_a_way_out_are() {
+    let named = named_behind(&how_systems_are_asked(), "deploy/compose.yaml exec ");
+    let has_both = |service: &Value| {
+        let mut files = service["env_file"].as_array().into_iter().flatten();
+        let secrets = files.any(|f| f["path"] == "./secrets/tenants.env");
+        let way_out = texts(&service["networks"]).contains(&"outside".to_owned());
+        assert_eq!(secrets, way_out);
+        secrets
+    };
+    let services = ours();
+    assert!(has_both(&services[&named]), "{named}");
+    assert!(!has_both(&services["clerk"]) && !has_both(&services["dispatcher"]));
+    let tenants = "./secrets/tenants:/etc/offboard/tenants:ro".to_owned();
+    assert!(texts(&services[&named]["volumes"]).contains(&tenants), "{named}");
 }
 
 /// Where a service finds its configuration.

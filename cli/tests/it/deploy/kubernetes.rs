@@ -4,6 +4,7 @@ use crate::deploy::commands::accepted;
 use crate::deploy::compose::longest_attempt_s;
 use crate::deploy::configuration::{loaded, queues};
 use crate::deploy::files::{deploy, read, texts, under, yaml};
+use crate::deploy::operations::{how_systems_are_asked, named_behind};
 use offboard_cli::args::{Command, Keys};
 use offboard_domain::{Area, Lane};
 use serde_json::Value;
@@ -438,6 +439,32 @@ fn every_role_has_its_keys_and_no_others() {
 }
 
 #[test]
+fn people_can_verify_evidence_where_they_ask_and_cannot_write_it() {
+    for deployment in of_kind("Deployment") {
+        let what = name(&deployment);
+        let is_for_people = matches!(runs(&deployment), Command::Dispatcher);
+        let mounted = list(&pod(&deployment)["volumes"]).find(|v| v["name"] == "mounted");
+        let mut sources = list(&mounted.unwrap()["projected"]["sources"]);
+        let public = sources.any(|s| s["secret"]["name"] == "offboard-public-keys");
+        assert_eq!(public, is_for_people, "{what}");
+        if !is_for_people {
+            continue;
+        }
+        let text = configuration(&deployment);
+        let evidence = text.split("evidence = \"").nth(1).unwrap().split('"').next().unwrap();
+        let mount = list(&pod(&deployment)["containers"][0]["volumeMounts"]).find(|m| m["mountPath"] == evidence);
+        let mount = mount.unwrap_or_else(|| panic!("{what}: {evidence} is not mounted"));
+        assert_eq!(mount["readOnly"], true, "{what}");
+        let volume = list(&pod(&deployment)["volumes"]).find(|v| v["name"] == mount["name"]);
+        let claim = &volume.unwrap()["persistentVolumeClaim"]["claimName"];
+        assert_eq!(claim, "offboard-evidence", "{what}");
+    }
+    // And the page makes what is mounted.
+    let page = read("deploy/k8s/README.md");
+    assert!(page.contains("create secret generic offboard-public-keys --from-file=keys/public\n"));
+}
+
+#[test]
 fn workers_follow_the_queues_of_their_area_and_never_go_to_none() {
     let scaled = of_kind("ScaledObject");
     assert_eq!(scaled.len(), Area::MACHINES.len());
@@ -540,6 +567,26 @@ fn nobody_reaches_anybody_but_as_is_said() {
     assert!(text.contains(&format!(":{ledger}\"")) && text.contains(&format!(":{broker}/")));
     let scraped = policies.iter().find(|p| name(p) == "scraped").unwrap();
     assert_eq!(scraped["spec"]["ingress"][0]["ports"][0]["port"], 9464);
+}
+
+/// What `doctor` needs for a client's systems is where the page says to run it, and not where
+/// orders are given.
+#[test]
+fn a_clients_systems_are_asked_where_its_secrets_and_a_way_out_are() {
+    let vendors = 443;
+    let named = named_behind(&how_systems_are_asked(), "exec deploy/");
+    let reached = reaches(&of_kind("NetworkPolicy"));
+    for deployment in of_kind("Deployment") {
+        let what = name(&deployment);
+        let container = &pod(&deployment)["containers"][0];
+        let secrets = list(&container["envFrom"]).any(|f| f["secretRef"]["name"] == "offboard-tenants");
+        assert_eq!(secrets, reached[what].contains(&vendors), "{what}");
+        let clients = list(&container["volumeMounts"]).any(|m| m["mountPath"] == "/etc/offboard/tenants");
+        if what == named {
+            assert!(secrets && clients, "{what}");
+        }
+    }
+    assert!(reached.contains_key(&named), "{named}");
 }
 
 /// The documents of a file with those that stand in it as comments. A sentence has one

@@ -76,6 +76,49 @@ fn every_trouble_has_its_section() {
     }
 }
 
+/// The section where a client's systems are asked, as lines.
+pub(crate) fn how_systems_are_asked() -> Vec<String> {
+    let page = read("docs/operations.md");
+    let (_, section) = page.split_once("\n## Ask a client's systems\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    section.lines().map(str::to_owned).collect()
+}
+
+/// What stands behind this in the one line that has it, up to the next blank.
+#[track_caller]
+pub(crate) fn named_behind(lines: &[String], before: &str) -> String {
+    let found: Vec<&str> = lines.iter().filter_map(|l| Some(l.split_once(before)?.1)).collect();
+    let [found] = found[..] else {
+        panic!("{before}: {found:?}")
+    };
+    found.split(' ').next().unwrap().to_owned()
+}
+
+#[test]
+fn wherever_a_clients_systems_are_to_be_asked_it_is_said_where() {
+    let page = read("docs/operations.md");
+    let (_, alerts) = page.split_once("\n# At each alert\n").unwrap();
+    let mut asked = Vec::new();
+    for section in alerts.split("\n### ").skip(1) {
+        let text = section.split_whitespace().collect::<Vec<_>>().join(" ");
+        if text.contains("`offboard doctor --tenant") {
+            assert!(
+                text.contains("in a worker's place (*Ask a client's systems*)"),
+                "{text}"
+            );
+            asked.push(text.split(' ').next().unwrap().to_owned());
+        }
+    }
+    assert_eq!(
+        asked,
+        [
+            "OffboardAccessCutSlipping",
+            "OffboardVendorFails",
+            "OffboardPermissionRefused"
+        ]
+    );
+}
+
 #[test]
 fn what_the_page_says_of_settings_is_so() {
     let page = read("docs/operations.md");
@@ -100,4 +143,10 @@ fn what_the_page_says_of_settings_is_so() {
         "more than {} workers of an area idle",
         normal / u32::from(admission.prefetch / 2)
     )));
+    let most = u32::from(offboard_workers::PLACES_MOST);
+    let (of_urgent, of_others) = (u32::from(admission.prefetch), u32::from(admission.prefetch / 2));
+    assert_eq!(most, 8, "the page says eight times");
+    assert!(page.contains(&format!("({} and {})", of_urgent * most, of_others * most)));
+    let tenant = normal * admission.tenant_percent / 100;
+    assert!(page.contains(&format!("One client has {tenant} of the credit of {normal}")));
 }

@@ -2,7 +2,7 @@
 //! the script makes, to each role its own and no others, its configuration with
 //! other paths and addresses, its command, and the question whether it is well.
 
-use crate::deploy::compose::{configuration_of, mounted, ours, secret_files};
+use crate::deploy::compose::{configuration_of, mounted, ours, public_keys, secret_files};
 use crate::deploy::files::{deploy, read, texts};
 use crate::support::{Folder, Running, until};
 use offboard_servers::redis::{Fsync, Tls};
@@ -126,6 +126,10 @@ impl Role {
             // Who mounts it gives it to the one who reads it.
             let mode = if secret == "authority" { 0o444 } else { 0o400 };
             fs::set_permissions(&to, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        if let Some(public) = public_keys(service) {
+            let from = secrets.file(Path::new(public.trim_start_matches("./")));
+            symlink(from, keys.join("public")).unwrap();
         }
         let text = read(Path::new("deploy").join(configuration_of(service)))
             .replace("/run/offboard/keys", &keys.display().to_string())
@@ -269,6 +273,14 @@ fn every_role_starts_with_what_compose_gives_it_and_says_that_it_is_well() {
     }
     let clerk = clerk.unwrap();
     folder.run(&clerk.args(&clerk.args)).expect(0);
+    // Nobody misses what another role has.
+    for role in running.iter().map(|(role, _)| role).chain([&clerk]) {
+        let said = ask(role, &["doctor"]).expect(0).out;
+        assert!(!said.contains("offboard keys create"), "{}: {said}", role.name);
+    }
+    // With a public key it is said that this is no evidence, without one that none is here.
+    folder.write("no-evidence.json", "{}");
+    ask(&clerk, &["verify", "no-evidence.json"]).expect(4);
     let (dispatcher, _) = running.iter().find(|(r, _)| r.name == "dispatcher").unwrap();
     let dead = ask(dispatcher, &["list", "--dead"]).expect(0);
     assert_eq!(

@@ -4,6 +4,7 @@ use crate::deploy::commands::accepted;
 use crate::deploy::compose::longest_attempt_s;
 use crate::deploy::configuration::queues;
 use crate::deploy::files::{deploy, read};
+use crate::deploy::operations::how_systems_are_asked;
 use clap::Parser as _;
 use offboard_cli::args::{Cli, Command, Keys};
 use offboard_domain::Area;
@@ -282,4 +283,36 @@ fn every_role_has_its_keys_and_no_others() {
     let own: Vec<&str> = own.iter().map(String::as_str).collect();
     assert_eq!(of("offboard-site@.service", site), with(&own));
     assert!(credentials(&said("offboard-serve.service"), "").is_empty());
+}
+
+/// `doctor` beside a unit, as the page has it, is the unit's user in the unit's folder with the
+/// unit's secrets.
+#[test]
+fn a_clients_systems_are_asked_as_whom_a_unit_runs_with_its_secrets() {
+    let lines = how_systems_are_asked();
+    let commands: Vec<&String> = lines.iter().filter(|l| l.contains("systemd-run")).collect();
+    assert_eq!(commands.len(), 2);
+    for (command, unit) in commands
+        .into_iter()
+        .zip(["offboard-serve.service", "offboard-worker@.service"])
+    {
+        let whole = whole(unit);
+        let has = |word: &str| command.split(' ').any(|w| w == word);
+        assert!(has(&format!("--uid={}", one(&whole, "User"))), "{command}");
+        assert!(
+            has(&format!("EnvironmentFile={}", one(&whole, "EnvironmentFile"))),
+            "{command}"
+        );
+        let started = of_instance(one(&whole, "ExecStart"), "identity");
+        let (folder, _) = started
+            .rsplit_once(" serve")
+            .or_else(|| started.split_once(" worker "))
+            .unwrap();
+        assert!(command.contains(&format!(" {folder} doctor ")), "{command}: {folder}");
+        if unit.contains("worker") {
+            // What it writes into the store stays the group's.
+            assert!(has(&format!("--gid={}", one(&whole, "Group"))), "{command}");
+            assert!(has(&format!("UMask={}", one(&whole, "UMask"))), "{command}");
+        }
+    }
 }

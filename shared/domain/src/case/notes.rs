@@ -5,7 +5,7 @@
 use super::Case;
 use crate::catalogue::Kind;
 use crate::catalogue::knowledge::{
-    DEVICES, DID, FILES_LINK, HANDED_OVER, PAGE, SESSION_FILES, SESSION_LINK, recording,
+    DEVICES, DID, FILES_LINK, HANDED_OVER, PAGE, SESSION_ENDING, SESSION_FILES, SESSION_LINK, recording,
 };
 use crate::observation::Facts;
 use crate::task::{Outcome, Task};
@@ -43,7 +43,7 @@ impl Case {
             params.set(FILES_LINK, link);
         }
         for (_, outcome) in self.settled(Kind::HoldKnowledgeSession) {
-            let Outcome::Attested { file, note, .. } = outcome else {
+            let Outcome::Attested { file, ending, note, .. } = outcome else {
                 continue;
             };
             if let Some(link) = recording(note) {
@@ -51,6 +51,9 @@ impl Case {
             }
             if let Some(file) = file {
                 params.set(SESSION_FILES, vec![file.to_string()]);
+                if let Some(ending) = ending {
+                    params.set(SESSION_ENDING, ending.as_str());
+                }
             }
         }
         for sort in ["company", "personal", "unknown"] {

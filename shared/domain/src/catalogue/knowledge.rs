@@ -40,6 +40,9 @@ pub const SESSION_LINK: &str = "session_link";
 /// The parameter with the SHA-256 of what was kept of the knowledge session.
 pub const SESSION_FILES: &str = "session_files";
 
+/// The parameter with how the name of that file ended, if that is known.
+pub const SESSION_ENDING: &str = "session_ending";
+
 /// The page: a fact of who wrote it, and a parameter of who looks at it again, in no
 /// stored task.
 pub const PAGE: &str = "page_id";
@@ -52,6 +55,17 @@ pub const DEVICES: &str = "devices/";
 
 /// The longest address of a recording, in characters.
 const LINK_MAX_CHARS: usize = 2_000;
+
+/// The longest ending of a file's name, in characters: `webarchive` and what is shorter.
+const ENDING_MAX_CHARS: usize = 10;
+
+/// Whether a file's name may end like this, behind its dot: small letters and digits, which mean
+/// nothing to whoever takes the name further.
+#[must_use]
+pub fn is_ending(ending: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    (1..=ENDING_MAX_CHARS).contains(&ending.len()) && ending.bytes().all(plain)
+}
 
 /// The address of a recording in what a person noted: the first word that is one.
 /// It must be `https`, and carry no name or password before the host.

@@ -111,7 +111,13 @@ pub fn decide(case: Option<&Case>, command: Command, now: Timestamp, gates: &Gat
                 Command::RecordReport(report) => draft.record_report(*report)?,
                 Command::Tick => draft.tick(),
                 Command::Approve { by, of } => draft.approve(by, of)?,
-                Command::Attest { task, by, file, note } => draft.attest(task, by, file, note)?,
+                Command::Attest {
+                    task,
+                    by,
+                    file,
+                    ending,
+                    note,
+                } => draft.attest(task, by, (file, ending), note)?,
                 Command::Waive {
                     task,
                     by,

@@ -4,7 +4,7 @@
 
 use super::Draft;
 use crate::case::CaseState;
-use crate::catalogue::knowledge::recording;
+use crate::catalogue::knowledge::{is_ending, recording};
 use crate::catalogue::{Approval, Area, Kind};
 use crate::command::{ApprovalOf, Refusal};
 use crate::departure::Departure;
@@ -123,7 +123,13 @@ impl Draft<'_> {
         Ok(())
     }
 
-    pub(super) fn attest(&mut self, id: TaskId, by: String, file: Option<Digest>, note: String) -> Result<(), Refusal> {
+    pub(super) fn attest(
+        &mut self,
+        id: TaskId,
+        by: String,
+        (file, ending): (Option<Digest>, Option<String>),
+        note: String,
+    ) -> Result<(), Refusal> {
         self.refuse_ended()?;
         let task = self.task(id)?;
         let name = task.kind().name();
@@ -163,7 +169,12 @@ impl Draft<'_> {
         self.push(Event::TaskSettled {
             task: id,
             attempt: task.attempt,
-            outcome: Outcome::Attested { by, file, note },
+            outcome: Outcome::Attested {
+                by,
+                file,
+                ending: ending.filter(|ending| file.is_some() && is_ending(ending)),
+                note,
+            },
             before: None,
             after: None,
             receipts: Vec::new(),

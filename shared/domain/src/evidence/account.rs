@@ -351,7 +351,7 @@ pub(super) fn outcome_account(outcome: &Outcome) -> OutcomeAccount {
         Outcome::Verified => OutcomeAccount::Verified,
         Outcome::VerifiedByCounter => OutcomeAccount::VerifiedByCounter,
         Outcome::Acknowledged => OutcomeAccount::Acknowledged,
-        Outcome::Attested { by, file, note } => OutcomeAccount::Attested {
+        Outcome::Attested { by, file, note, .. } => OutcomeAccount::Attested {
             by: by.clone(),
             file: *file,
             note: note.clone(),

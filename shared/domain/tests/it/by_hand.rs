@@ -176,6 +176,7 @@ fn whoever_leaves_decides_nothing_although_he_asked_for_it_himself() {
         task: w.id(Kind::Validate),
         by: leaver(),
         file: Some(Digest::of(b"file")),
+        ending: None,
         note: String::new(),
     });
     assert!(

@@ -42,6 +42,7 @@ fn changed(id: TaskId, by: &str) -> Command {
         task: id,
         by: by.into(),
         file: None,
+        ending: None,
         note: "changed in the vault".into(),
     }
 }

@@ -94,6 +94,7 @@ fn attest(w: &mut World, task: TaskId) {
         task,
         by: "manager@acme.example".into(),
         file: Some(Digest::of(b"file")),
+        ending: None,
         note: String::new(),
     })
     .unwrap();

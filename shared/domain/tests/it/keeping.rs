@@ -87,6 +87,7 @@ pub(crate) fn attest(w: &World, by: &str) -> Command {
         task: w.id(Kind::DecidePreservation),
         by: by.into(),
         file: None,
+        ending: None,
         note: "done in the console".into(),
     }
 }

@@ -4,7 +4,7 @@
 use crate::model::*;
 use offboard_domain::catalogue::Kind;
 use offboard_domain::catalogue::knowledge::{
-    DEVICES, DID, FILES_LINK, KINDS, PAGE, SESSION_FILES, SESSION_LINK, recording,
+    DEVICES, DID, FILES_LINK, KINDS, PAGE, SESSION_ENDING, SESSION_FILES, SESSION_LINK, recording,
 };
 use offboard_domain::departure::{Departure, Manner};
 use offboard_domain::keeping::Retention;
@@ -57,6 +57,7 @@ fn held(w: &World, note: &str, file: Option<Digest>) -> Command {
         task: w.id(Kind::HoldKnowledgeSession),
         by: "lead@acme.example".into(),
         file,
+        ending: None,
         note: note.into(),
     }
 }
@@ -201,6 +202,32 @@ fn who_has_no_wiki_misses_none() {
 }
 
 #[test]
+fn how_a_files_name_ends_is_kept_only_if_it_means_nothing_else() {
+    for (said, file, kept) in [
+        ("mp4", true, Some("mp4")),
+        ("mp4", false, None),
+        ("", true, None),
+        ("MP4", true, None),
+        ("p/4", true, None),
+        ("a.b", true, None),
+        ("anna@northwind", true, None),
+        ("longerthanany", true, None),
+    ] {
+        let mut w = opened(Manner::Planned, true, with_a_wiki());
+        w.approve();
+        let mut attest = held(&w, LINK, file.then(|| Digest::of(b"file")));
+        if let Command::Attest { ending, .. } = &mut attest {
+            *ending = Some(said.into());
+        }
+        w.order(attest).unwrap();
+        let Some(Outcome::Attested { ending, .. }) = w.task(Kind::HoldKnowledgeSession).outcome() else {
+            panic!("it is attested");
+        };
+        assert_eq!(ending.as_deref(), kept, "{said}");
+    }
+}
+
+#[test]
 fn it_takes_place_before_he_goes_and_its_recording_is_named() {
     let mut w = opened(Manner::Planned, true, with_a_wiki());
     let early = w.order(held(&w, LINK, None));
@@ -229,7 +256,11 @@ fn the_notes_wait_for_what_they_tell_and_the_validation_for_them() {
     };
     assert_eq!(missing, [Kind::HoldKnowledgeSession]);
     let file = Digest::of(b"slides");
-    w.order(held(&w, LINK, Some(file))).unwrap();
+    let mut said = held(&w, LINK, Some(file));
+    if let Command::Attest { ending, .. } = &mut said {
+        *ending = Some("pptx".into());
+    }
+    w.order(said).unwrap();
     let id = w.id(Kind::WriteNotes);
     for kind in [Kind::ConfirmHandover, Kind::Validate] {
         let Standing::WaitsFor(missing) = waits(&w, kind) else {
@@ -240,6 +271,7 @@ fn the_notes_wait_for_what_they_tell_and_the_validation_for_them() {
     let told = w.case().assignment(id).unwrap().params;
     assert_eq!(told.text(SESSION_LINK), Some(LINK));
     assert_eq!(told.list(SESSION_FILES), Some(&[file.to_string()][..]));
+    assert_eq!(told.text(SESSION_ENDING), Some("pptx"));
     assert_eq!(told.text(FILES_LINK), Some("https://files.example/his"));
     assert_eq!(told.int(&format!("{DEVICES}company")), Some(2));
     let did = |kind: Kind, word: &str| told.int(&format!("{DID}{}/{word}", kind.name()));

@@ -498,6 +498,7 @@ impl World {
             task,
             by: "manager@acme.example".into(),
             file,
+            ending: None,
             note: String::new(),
         })
     }
@@ -550,6 +551,7 @@ impl World {
                     task,
                     by: "manager@acme.example".into(),
                     file,
+                    ending: None,
                     note: String::new(),
                 })
                 .unwrap();

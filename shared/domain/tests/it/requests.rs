@@ -1031,6 +1031,7 @@ fn who_asked_may_validate_and_who_leaves_may_not() {
         task: w.id(Kind::Validate),
         by: who.into(),
         file: None,
+        ending: None,
         note: String::new(),
     };
     let refused = w.order(validate(&w, "leaver@acme.example"));

@@ -182,6 +182,7 @@ fn ended(id: TaskId, by: &str) -> Command {
         task: id,
         by: by.into(),
         file: None,
+        ending: None,
         note: "deleted".into(),
     }
 }

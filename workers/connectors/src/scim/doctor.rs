@@ -14,6 +14,9 @@ use serde_json::Value;
 /// Nobody's name: whoever is found by it was not asked for.
 const NOBODY: &str = "offboard-doctor-nobody@invalid";
 
+/// The status of a token that is accepted and may not read this.
+const FORBIDDEN: u16 = 403;
+
 /// The schema of accounts (RFC 7643 section 4.1).
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 
@@ -54,8 +57,11 @@ async fn service(app: &ScimConnector, call: &mut Call, findings: &mut Vec<Findin
             clock(reply.ahead_ms, findings);
             Ok(Some(reply.body))
         }
-        // Not every app has it, and some show it to nobody: the search tells.
-        Err(fault) if fault.status.is_some() && fault.class != FaultClass::Denied => {
+        // Not every app has it, and some show it to nobody, or not with this token (403): the
+        // search tells. A token that is refused (401) is refused there, too.
+        Err(fault)
+            if fault.status == Some(FORBIDDEN) || fault.status.is_some() && fault.class != FaultClass::Denied =>
+        {
             findings.push(Finding::new(
                 Severity::Warning,
                 "the app does not say what it can do (ServiceProviderConfig)",

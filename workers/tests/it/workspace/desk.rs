@@ -359,6 +359,7 @@ impl Desk {
                 task: t.id(),
                 by: by(),
                 file: Some(Digest::of(b"file")),
+                ending: None,
                 note: String::new(),
             }),
             Standing::WaitsForOwnApproval => Some(Command::Approve {

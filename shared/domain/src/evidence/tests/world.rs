@@ -321,6 +321,7 @@ impl World {
                     task: id,
                     by: "aylin.oezdemir@musterwerk.example".into(),
                     file: with_file.then(|| Digest::of(b"return slip")),
+                    ending: None,
                     note: if with_file { "shelf 4, slip signed" } else { "" }.into(),
                 }
             }

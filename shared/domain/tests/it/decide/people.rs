@@ -72,6 +72,7 @@ fn whoever_asked_does_not_give_the_files_up_either() {
         task,
         by: by.into(),
         file: None,
+        ending: None,
         note: "nothing in it is needed".into(),
     };
     let refused = w.order(attest("HR@acme.example"));
@@ -147,6 +148,7 @@ fn a_device_is_returned_with_a_file() {
         task,
         by: "manager".into(),
         file: None,
+        ending: None,
         note: String::new(),
     };
     assert!(matches!(w.order(bare), Err(Refusal::NeedsFile(_))));
@@ -304,6 +306,7 @@ fn the_leaver_attests_nothing_and_calls_nothing_off() {
         task,
         by: by(),
         file: Some(Digest::of(b"file")),
+        ending: None,
         note: String::new(),
     };
     assert_eq!(w.order(attest), Err(Refusal::IsTheLeaver(by())));

@@ -342,6 +342,7 @@ impl Walk {
                 task: Self::nth(*nth, &self.people()).or_else(|| Self::nth(*nth, &self.tasks()))?,
                 by: (*by).into(),
                 file: file.then(|| Digest::of(b"file")),
+                ending: None,
                 note: String::new(),
             },
             Step::Waive { nth, by, ms } => Command::Waive {
@@ -553,6 +554,7 @@ impl Walk {
                         task: id,
                         by: CHIEF.into(),
                         file: Some(Digest::of(b"file")),
+                        ending: None,
                         note: String::new(),
                     },
                     Standing::WaitsForOwnApproval => Command::Approve {

@@ -10,7 +10,7 @@ use offboard_domain::catalogue::desk::{self, ending_marker, marker, note_marker}
 use offboard_domain::{Case, CaseState, Digest, Kind, Outcome, Task, TenantId, Timestamp};
 use offboard_sim::world::desk::Ticket;
 use offboard_sim::world::wiki::WikiPage;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// A case whose history is whole, and when somebody first validated it.
 struct Followed {
@@ -167,13 +167,16 @@ fn times_told(case: &Case, task: &Task, tickets: &[(&u64, &Ticket)]) -> Option<u
     Some(notes.filter(|(_, text)| text.contains(&sign)).count())
 }
 
-/// What was kept of the knowledge session.
-fn files_of(followed: &Followed) -> BTreeSet<Digest> {
+/// What was kept of the knowledge session, by the name that it is to have on the page.
+fn files_of(followed: &Followed) -> BTreeMap<String, Digest> {
     let sessions = followed
         .tasks()
         .filter(|task| task.kind() == Kind::HoldKnowledgeSession);
     let files = sessions.filter_map(|task| match task.outcome() {
-        Some(Outcome::Attested { file, .. }) => *file,
+        Some(Outcome::Attested { file, ending, .. }) => {
+            let ending = ending.as_ref().map(|ending| format!(".{ending}")).unwrap_or_default();
+            file.map(|digest| (format!("knowledge-session-{digest}{ending}"), digest))
+        }
         _ => None,
     });
     files.collect()
@@ -181,11 +184,10 @@ fn files_of(followed: &Followed) -> BTreeSet<Digest> {
 
 /// Files of a page that are none of the case's, or were put more than once: where lists lag,
 /// nobody sees that they are there already.
-fn strange_files(page: &WikiPage, files: &BTreeSet<Digest>, lags: bool) -> Vec<String> {
+fn strange_files(page: &WikiPage, files: &BTreeMap<String, Digest>, lags: bool) -> Vec<String> {
     let mut found = Vec::new();
     for (name, file) in &page.files {
-        let digest = Digest::of(&file.bytes);
-        if !files.contains(&digest) || *name != format!("knowledge-session-{digest}") {
+        if files.get(name) != Some(&Digest::of(&file.bytes)) {
             found.push(format!("its page has a file {name} that is none of the case's"));
         }
         if file.versions > 1 && !lags {

@@ -81,6 +81,24 @@ async fn a_refused_token_a_lacking_scope_and_a_wrong_clock_are_said() {
 }
 
 #[tokio::test]
+async fn a_token_that_may_not_read_what_the_app_can_do_is_tried_at_the_search() {
+    let s = Stage::with(Habits::default()).await;
+    s.order(403, None, false);
+    let findings = s.open(PATCH).check(&mut s.reading()).await;
+    let said: Vec<(Severity, &str)> = findings.iter().map(|f| (f.severity, f.what.as_str())).collect();
+    assert_eq!(
+        said,
+        [
+            (
+                Severity::Warning,
+                "the app does not say what it can do (ServiceProviderConfig)"
+            ),
+            (Severity::Fine, "the app accepts the token, and lets it look people up"),
+        ]
+    );
+}
+
+#[tokio::test]
 async fn an_app_that_is_not_there_is_said() {
     let app = open(NOWHERE, "t", PATCH, &[MatchBy::UserName]);
     let findings = app.check(&mut call()).await;
