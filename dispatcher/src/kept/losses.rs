@@ -395,9 +395,9 @@ impl Engine {
     }
 
     /// Something is heard of a case that the ledger does not have: its opening is looked for
-    /// at the next look.
+    /// at the next look, which is for who owns its shard.
     pub(crate) fn misses(&self, tenant: &TenantId, id: CaseId) {
-        if self.keeping.is_none() {
+        if self.keeping.is_none() || !self.owns(tenant) {
             return;
         }
         let now = self.clock.now();
