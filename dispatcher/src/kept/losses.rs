@@ -687,7 +687,7 @@ impl Engine {
             event,
         }];
         let lost = self.lost_orders_in_time(tenant, &case, &key, &there).await?;
-        let loss = lost.decide(&case, known, now, &gates)?;
+        let loss = lost.decide(&case, (known, None), now, &gates);
         let mut records = seal_events(&key, first.version, first.hash, loss.case.changed_at, &loss.events);
         let orders = self.orders_among(&loss.events, &records);
         records.insert(0, first);

@@ -321,6 +321,10 @@ async fn a_report_whose_task_was_lost_waits_until_the_task_is_there_again() {
             losses(&world, &acme, case).await == 1
         })
         .await;
+        // By which it is known when it comes again, whenever that is.
+        let head = order.assignment.head;
+        let proven = |e: &Event| matches!(e, Event::TailLost { proven_by: Some(by), .. } if *by == head);
+        assert!(world.events(&acme, case).await.iter().any(|(_, e)| proven(e)));
         pass(20 * MINUTE).await;
         let told = async || {
             let events = world.events(&acme, case).await;

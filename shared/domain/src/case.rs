@@ -171,8 +171,9 @@ pub struct Case {
     lost_writes: bool,
     /// The farthest version that any lost history is known to have had.
     lost_to: u64,
-    /// The lost orders by whose reports losses were noted: version and hash.
-    lost_orders: BTreeSet<(u64, Digest)>,
+    /// The lost orders by whose reports losses were noted: their hashes, since a loss may be
+    /// known to have gone farther.
+    lost_orders: BTreeSet<Digest>,
     /// Which of its tasks are about which device, once somebody has asked.
     pub(crate) devices: estate::Kept,
 }
@@ -709,7 +710,7 @@ impl Case {
             }
             Event::TailLost { known, proven_by, .. } => {
                 self.tail_lost_at = Some(at);
-                self.lost_orders.extend(proven_by.map(|head| (*known, head)));
+                self.lost_orders.extend(*proven_by);
                 self.lost_to = self.lost_to.max(*known);
                 // It may have been put off before anybody knew of the loss.
                 self.lost_writes |= self.was_due;
@@ -965,7 +966,7 @@ impl Case {
         // unless its order is the one that proved this one.
         let is_absent = !self.tasks.contains_key(&report.task);
         let is_ahead = report.at > now && is_absent && report.version <= self.lost_to;
-        let is_told_again = is_ahead || self.lost_orders.contains(&(report.version, report.head));
+        let is_told_again = is_ahead || self.lost_orders.contains(&report.head);
         // A clock that is ahead of ours does not say when.
         !is_another && (report.at.min(now) <= until || is_told_again)
     }

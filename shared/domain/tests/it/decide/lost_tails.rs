@@ -4,7 +4,7 @@ use crate::model::*;
 use offboard_domain::catalogue::Kind;
 use offboard_domain::departure::Manner;
 use offboard_domain::time::{HOUR_MS, MINUTE_MS};
-use offboard_domain::{Command, Digest, Event, Refusal, Report, Said};
+use offboard_domain::{Command, Digest, Event, Refusal, Report, Said, decide, decide_loss};
 
 #[test]
 fn a_report_from_ahead_of_the_ledger_proves_a_lost_tail() {
@@ -115,6 +115,27 @@ fn a_report_of_a_task_that_is_not_there_proves_a_second_loss_once_the_first_is_o
             let again = w.order(record.clone());
             assert_eq!(again, Err(Refusal::UnknownTask(since.task)), "it tells of it once");
         }
+    }
+}
+
+/// Others may have known of more of what it proved.
+#[test]
+fn a_report_whose_order_proved_a_loss_proves_no_other_however_far_that_one_went() {
+    let (w, report) = forgotten();
+    for (proven_by, is_known) in [(Some(report.head), true), (None, false)] {
+        let loss = decide_loss(w.case(), report.version + 7, proven_by, w.now, &w.gates);
+        let later = loss.case.lost_orders_until().unwrap().plus(HOUR_MS);
+        let since = Report {
+            at: later,
+            ..report.clone()
+        };
+        let again = decide(
+            Some(&loss.case),
+            Command::RecordReport(Box::new(since)),
+            later,
+            &w.gates,
+        );
+        assert_eq!(again.is_err(), is_known, "{again:?}");
     }
 }
 
