@@ -515,6 +515,8 @@ impl Engine {
     pub async fn leave_shard(&self, shard: u16) {
         self.set_owned(shard, false);
         self.admission.set_share(shard, false, self.shards);
+        // Its next owner hears of them again.
+        lock(&self.missed).retain(|(tenant, _), _| tenant.shard(self.shards) != shard);
         for (id, tenant) in self.placed_of_shard(shard) {
             let Some(place) = self.place_of(id) else { continue };
             if let Err(error) = self.publish_left(&tenant, id, &place).await {

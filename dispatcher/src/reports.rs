@@ -5,7 +5,7 @@
 use crate::engine::{Engine, EngineError, told};
 use offboard_domain::assignment::REPORT_MAX_BYTES;
 use offboard_domain::time::DAY_MS;
-use offboard_domain::{Assignment, CaseId, Heading, Lane, Refusal, Report, Said, TenantId};
+use offboard_domain::{Assignment, CaseId, Heading, Lane, Refusal, Report, Said, TaskId, TenantId};
 use offboard_queue::rabbit::may_report;
 use offboard_queue::rabbit::topology::exchange_of;
 use offboard_queue::{Consumer, Delivery, Message, QueueName};
@@ -29,9 +29,6 @@ const TOO_NEW_KEPT_MS: i64 = 10_000;
 /// planned before is so again by then, or nobody waits for it. So one by a clock that is ahead is
 /// kept for longer, two days at the most.
 const UNKNOWN_KEPT_MS: i64 = DAY_MS;
-
-/// Why one that was written farther from now is buried.
-const TOO_FAR_TO_KEEP: &str = "it answers what was ordered in a history that is lost, and was written more than a day before or after it came by its worker's clock, so that it is not kept until its task is there again; set that clock right";
 
 /// How often it is tried again, in milliseconds of engine time: far more often than any act that
 /// must not happen twice is begun after a loss.
@@ -137,10 +134,8 @@ impl Engine {
             Ok(recorded) if may_wait && !recorded.tasks.contains_key(&task) => {
                 self.bring_again(delivery).await;
             }
-            // What it says happened would be nowhere else.
             Ok(recorded) if tells && !recorded.tasks.contains_key(&task) => {
-                tracing::warn!(%case, %task, "a report proves a loss, and is too far from now to be kept until its task is there again; it is buried");
-                settle(delivery.bury(TOO_FAR_TO_KEEP).await);
+                bury_too_far((case, task), age_ms, delivery).await;
             }
             Err(EngineError::Refused(refusal @ (Refusal::UnknownCase | Refusal::UnknownTask(_)))) if may_wait => {
                 if refusal == Refusal::UnknownCase {
@@ -148,6 +143,9 @@ impl Engine {
                 }
                 tracing::warn!(%case, %task, "a report answers what was ordered in a history that is lost; it waits until its task is there again");
                 self.bring_again(delivery).await;
+            }
+            Err(EngineError::Refused(Refusal::UnknownCase | Refusal::UnknownTask(_))) if tells => {
+                bury_too_far((case, task), age_ms, delivery).await;
             }
             Ok(_) => settle(delivery.ack().await),
             Err(EngineError::Refused(Refusal::AlreadyRecorded)) => {
@@ -241,6 +239,24 @@ impl Engine {
             key.holds(proof, &message.id, answer_key, &message.body)
         })
     }
+}
+
+/// What it says happened would be on record nowhere else.
+async fn bury_too_far((case, task): (CaseId, TaskId), age_ms: i64, delivery: Box<dyn Delivery>) {
+    tracing::warn!(%case, %task, age_ms, "the case or the task of a report is not there, and it was written too far from now to be kept until it is again; it is buried");
+    settle(delivery.bury(&too_far_to_keep(age_ms)).await);
+}
+
+/// Why one that was written farther from now than is kept is buried.
+fn too_far_to_keep(age_ms: i64) -> String {
+    let why = if age_ms > 0 {
+        "it lay for more than a day, or its worker's clock is behind"
+    } else {
+        "its worker's clock is more than a day ahead; set that right"
+    };
+    format!(
+        "it answers what was ordered, but its case or its task is not there, and it was not kept until that is there again: {why}; what it says happened is on record nowhere else"
+    )
 }
 
 fn span(report: &Report, queue: &QueueName, delivery: &dyn Delivery) -> Span {

@@ -262,10 +262,10 @@ impl Engine {
                 return Ok(Decided { opened: false, answers });
             }
             let lost = decision.events.iter().find_map(|event| match event {
-                Event::TailLost { known, .. } => Some(*known),
+                Event::TailLost { known, proven_by, .. } => Some((*known, *proven_by)),
                 _ => None,
             });
-            if let Some(known) = lost.filter(|_| !noticed) {
+            if let Some(proof) = lost.filter(|_| !noticed) {
                 // What another owner appended meanwhile is not lost.
                 if let Some(h) = held.as_mut() {
                     let newer = self.ledger.read(tenant, id, h.case.version + 1).await?.records;
@@ -283,7 +283,7 @@ impl Engine {
                     .written_by(now.plus(CLOCK_MARGIN_MS))
                     .map_or(now, |at| at.max(now));
                 let unkept = Held::to_keep(held.as_ref());
-                *held = self.append_loss(tenant, id, known, noted, at, unkept).await?;
+                *held = self.append_loss(tenant, id, proof, noted, at, unkept).await?;
                 if orders.are_a_loss() {
                     self.changed();
                     return Ok(Decided { opened: false, answers });
@@ -356,7 +356,7 @@ impl Engine {
                     let noted = held.as_ref().and_then(|h| h.case.tail_lost_at);
                     noticed = true;
                     let unkept = Held::to_keep(held.as_ref());
-                    *held = self.append_loss(tenant, id, known, noted, now, unkept).await?;
+                    *held = self.append_loss(tenant, id, (known, None), noted, now, unkept).await?;
                     if orders.are_a_loss() {
                         self.changed();
                         return Ok(Decided { opened: false, answers });
@@ -384,7 +384,7 @@ impl Engine {
         &self,
         tenant: &TenantId,
         id: CaseId,
-        known: u64,
+        (known, proven_by): (u64, Option<Digest>),
         noted: Option<Timestamp>,
         at: Timestamp,
         unkept: Vec<Record>,
@@ -418,7 +418,7 @@ impl Engine {
                 Err(error) => return Err(error),
             };
             let now = self.clock.now().max(at);
-            let decision = lost.decide(&held.case, known, now, &gates)?;
+            let decision = lost.decide(&held.case, (known, proven_by), now, &gates);
             if decision.events.is_empty() {
                 held.unkept = left;
                 return Ok(Some(held));
@@ -531,7 +531,7 @@ impl Engine {
                     // It was appended to another history than this process stood in.
                     let (known, noted) = (h.case.version, h.case.tail_lost_at);
                     let unkept = Held::to_keep(Some(&*h));
-                    let lost = self.append_loss(tenant, id, known, noted, self.clock.now(), unkept);
+                    let lost = self.append_loss(tenant, id, (known, None), noted, self.clock.now(), unkept);
                     *held = lost.await?;
                 } else {
                     self.take_newer(id, h, &newer)?;
@@ -572,7 +572,14 @@ impl Engine {
             // What was appended stands where this process knows something else.
             let unkept = Held::to_keep(held.as_ref());
             *held = self
-                .append_loss(tenant, id, case.version, case.tail_lost_at, self.clock.now(), unkept)
+                .append_loss(
+                    tenant,
+                    id,
+                    (case.version, None),
+                    case.tail_lost_at,
+                    self.clock.now(),
+                    unkept,
+                )
                 .await?;
             let there = held.as_ref().map(|h| h.case.clone());
             self.admission
@@ -680,7 +687,7 @@ impl Engine {
                 Ok(Some(beyond)) => {
                     let (known, noted) = (beyond.version.max(held.case.version + 1), held.case.tail_lost_at);
                     match self
-                        .append_loss(tenant, id, known, noted, self.clock.now(), Vec::new())
+                        .append_loss(tenant, id, (known, None), noted, self.clock.now(), Vec::new())
                         .await?
                     {
                         Some(after) => held = after,

@@ -395,9 +395,9 @@ impl Engine {
     }
 
     /// Something is heard of a case that the ledger does not have: its opening is looked for
-    /// at the next look.
+    /// at the next look, which is for who owns its shard.
     pub(crate) fn misses(&self, tenant: &TenantId, id: CaseId) {
-        if self.keeping.is_none() {
+        if self.keeping.is_none() || !self.owns(tenant) {
             return;
         }
         let now = self.clock.now();
@@ -687,7 +687,7 @@ impl Engine {
             event,
         }];
         let lost = self.lost_orders_in_time(tenant, &case, &key, &there).await?;
-        let loss = lost.decide(&case, known, now, &gates)?;
+        let loss = lost.decide(&case, (known, None), now, &gates);
         let mut records = seal_events(&key, first.version, first.hash, loss.case.changed_at, &loss.events);
         let orders = self.orders_among(&loss.events, &records);
         records.insert(0, first);

@@ -20,8 +20,8 @@ use offboard_domain::event::{Event, UnreadableEvent, open_event};
 use offboard_domain::evidence::Recorded;
 use offboard_domain::keeping::Retention;
 use offboard_domain::{
-    ApprovalOf, Case, CaseId, CaseKey, Command, Decision, Departure, Gates, Outcome, Record, Refusal, TenantId,
-    Timestamp, decide,
+    ApprovalOf, Case, CaseId, CaseKey, Command, Decision, Departure, Digest, Gates, Outcome, Record, Refusal, TenantId,
+    Timestamp, decide, decide_loss,
 };
 use offboard_store::StoreError;
 use std::collections::BTreeSet;
@@ -69,9 +69,15 @@ impl LostOrders {
         }
     }
 
-    /// Decides that history was lost, up to a version at least, and all of them
-    /// anew.
-    pub(crate) fn decide(self, case: &Case, known: u64, now: Timestamp, gates: &Gates) -> Result<Decision, Refusal> {
+    /// Decides that history was lost, up to a version at least, by what proved it if a
+    /// report did, and all of them anew.
+    pub(crate) fn decide(
+        self,
+        case: &Case,
+        (known, proven_by): (u64, Option<Digest>),
+        now: Timestamp,
+        gates: &Gates,
+    ) -> Decision {
         let known = if self.unread {
             // It vouches for nothing, also of what history has grown past since: whoever
             // compares later finds what was kept, and decides it then.
@@ -80,10 +86,9 @@ impl LostOrders {
             known.max(self.known)
         };
         // The ledger has another record there, or none.
-        let loss = Command::RecordLoss { known, parted: true };
-        let mut decision = decide(Some(case), loss, now, gates)?;
+        let mut decision = decide_loss(case, known, proven_by, now, gates);
         if decision.events.is_empty() {
-            return Ok(decision);
+            return decision;
         }
         // Which of them were dealt with stands beside it. How far the history went does not
         // tell: whoever ordered something may keep it long after this.
@@ -101,7 +106,7 @@ impl LostOrders {
                 Err(refusal) => tell_refused(case.id, &command, &refusal),
             }
         }
-        Ok(decision)
+        decision
     }
 }
 

@@ -203,7 +203,7 @@ fn all(said: &Predicate) -> Vec<Exception> {
             about: task.map_or_else(|| "The plan".into(), |t| t.title.clone()),
             object: task.and_then(object),
             text: format!(
-                "{} approved what he had handed in for another one: an older program, which did not look at that, let him. Somebody else should look at it.",
+                "{} approved what he had handed in for another one: the program that took it did not refuse him. Somebody else should look at it.",
                 a.by
             ),
             at: Some(a.at),

@@ -380,7 +380,9 @@ fn an_approval_by_who_handed_it_in_is_an_exception() {
         approval.by.clone()
     };
     let page = render(&said, FILE);
-    let text = format!("{by} approved what he had handed in for another one");
+    // Why it was taken, the account does not say.
+    let text =
+        format!("{by} approved what he had handed in for another one: the program that took it did not refuse him.");
     assert!(page.contains(&text), "{page}");
     assert!(page.contains(", who had handed it in"), "{page}");
 }

@@ -321,6 +321,10 @@ async fn a_report_whose_task_was_lost_waits_until_the_task_is_there_again() {
             losses(&world, &acme, case).await == 1
         })
         .await;
+        // By which it is known when it comes again, whenever that is.
+        let head = order.assignment.head;
+        let proven = |e: &Event| matches!(e, Event::TailLost { proven_by: Some(by), .. } if *by == head);
+        assert!(world.events(&acme, case).await.iter().any(|(_, e)| proven(e)));
         pass(20 * MINUTE).await;
         let told = async || {
             let events = world.events(&acme, case).await;
@@ -338,23 +342,32 @@ async fn a_report_whose_task_was_lost_waits_until_the_task_is_there_again() {
 
 /// It proves the loss, and what it says happened is not dropped.
 #[tokio::test(start_paused = true)]
-async fn a_report_from_days_ahead_whose_task_was_lost_is_buried_with_the_reason() {
-    let (world, acme, case, order) = lost_with_a_task().await;
-    let _two = world.dispatcher().await;
-    pass(MINUTE).await;
-    let report = order.report(world.now().plus(2 * DAY_MS), truth(&order.assignment));
-    world.send(&acme, order.message(&report)).await;
-    until("it is buried", MINUTE, async || {
+async fn a_report_from_days_ahead_or_ago_whose_task_was_lost_is_buried_with_the_reason() {
+    for (ahead_ms, why) in [
+        (2 * DAY_MS, "clock is more than a day ahead; set that right"),
+        (
+            -2 * DAY_MS,
+            "it lay for more than a day, or its worker's clock is behind",
+        ),
+    ] {
+        let (world, acme, case, order) = lost_with_a_task().await;
+        let _two = world.dispatcher().await;
+        pass(MINUTE).await;
+        let report = order.report(world.now().plus(ahead_ms), truth(&order.assignment));
+        world.send(&acme, order.message(&report)).await;
+        until("it is buried", MINUTE, async || !buried(&world).await.is_empty()).await;
         let reasons = buried(&world).await;
-        reasons.iter().any(|reason| reason.contains("more than a day"))
-    })
-    .await;
-    assert_eq!(losses(&world, &acme, case).await, 1);
+        assert!(
+            matches!(&reasons[..], [reason] if reason.contains(why)),
+            "{ahead_ms}: {reasons:?}"
+        );
+        assert_eq!(losses(&world, &acme, case).await, 1);
+    }
 }
 
-/// A mark vouches for it, so that no look would find it by itself.
-#[tokio::test(start_paused = true)]
-async fn a_report_for_a_case_that_is_gone_whole_has_it_put_back() {
+/// A case that is gone whole, and a dispatcher who has just heard its
+/// answer. A mark vouches for it, so that no look would find it by itself.
+async fn heard_of_gone_whole() -> (World, TenantId, CaseId, Dispatcher) {
     let (world, acme) = keeping(SHORT);
     let one = world.dispatcher().await;
     let departure = in_a_month(&world, &acme, "HR-1");
@@ -371,6 +384,12 @@ async fn a_report_for_a_case_that_is_gone_whole_has_it_put_back() {
     assert_eq!(world.index(&acme, case).await, None, "or this test shows nothing");
     world.answer(&order).await;
     pass(SECOND).await;
+    (world, acme, case, three)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_for_a_case_that_is_gone_whole_has_it_put_back() {
+    let (world, acme, case, three) = heard_of_gone_whole().await;
     assert_eq!(three.engine.find_losses(0).await.unwrap(), 1);
     assert_eq!(losses(&world, &acme, case).await, 1);
     until("the report is on record", MINUTE, async || {
@@ -378,6 +397,16 @@ async fn a_report_for_a_case_that_is_gone_whole_has_it_put_back() {
         events.iter().any(|(_, e)| matches!(e, Event::LateReport { .. }))
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_lets_a_shard_go_forgets_what_is_missed_of_it_until_he_hears_of_it_again() {
+    let (_world, _, _, three) = heard_of_gone_whole().await;
+    three.engine.leave_shard(0).await;
+    three.engine.recover().await.unwrap();
+    assert_eq!(three.engine.find_losses(0).await.unwrap(), 0);
+    pass(20 * SECOND).await;
+    assert_eq!(three.engine.find_losses(0).await.unwrap(), 1);
 }
 
 /// The worker's clock is ten seconds ahead.

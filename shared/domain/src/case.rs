@@ -171,8 +171,9 @@ pub struct Case {
     lost_writes: bool,
     /// The farthest version that any lost history is known to have had.
     lost_to: u64,
-    /// The lost orders by whose reports losses were noted: version and hash.
-    lost_orders: BTreeSet<(u64, Digest)>,
+    /// The lost orders by whose reports losses were noted: their hashes, since a loss may be
+    /// known to have gone farther.
+    lost_orders: BTreeSet<Digest>,
     /// Which of its tasks are about which device, once somebody has asked.
     pub(crate) devices: estate::Kept,
 }
@@ -709,7 +710,7 @@ impl Case {
             }
             Event::TailLost { known, proven_by, .. } => {
                 self.tail_lost_at = Some(at);
-                self.lost_orders.extend(proven_by.map(|head| (*known, head)));
+                self.lost_orders.extend(*proven_by);
                 self.lost_to = self.lost_to.max(*known);
                 // It may have been put off before anybody knew of the loss.
                 self.lost_writes |= self.was_due;
@@ -960,11 +961,12 @@ impl Case {
             return false;
         };
         let is_another = report.version > self.version && self.version > self.lost_to;
-        // While its task is lost as well it is heard again and again, and cannot be kept; what it
-        // told of is noted. Of a task that is there each report is kept, and heard once; but its
-        // order may be the one that proved the loss before its task was there again.
-        let is_lost = !self.tasks.contains_key(&report.task) && report.version <= self.lost_to;
-        let is_told_again = is_lost || self.lost_orders.contains(&(report.version, report.head));
+        // By a clock that is ahead it is heard again and again while its task is lost as well, and
+        // cannot be kept; what it told of is noted. Later than its time it may tell of a loss since,
+        // unless its order is the one that proved this one.
+        let is_absent = !self.tasks.contains_key(&report.task);
+        let is_ahead = report.at > now && is_absent && report.version <= self.lost_to;
+        let is_told_again = is_ahead || self.lost_orders.contains(&report.head);
         // A clock that is ahead of ours does not say when.
         !is_another && (report.at.min(now) <= until || is_told_again)
     }

@@ -402,8 +402,9 @@ pub enum Event {
         /// which those were.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dealt_with: Option<Vec<String>>,
-        /// The chain's hash at that version, by the report that proved it; none: it was
-        /// proven by something else, or by a report that an older version heard.
+        /// The chain's hash at the order of the report that proved it, which may be of an
+        /// earlier version; none: it was proven by something else, or by a report that an
+        /// older version heard.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         proven_by: Option<Digest>,
     },

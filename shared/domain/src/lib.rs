@@ -42,7 +42,7 @@ pub use assignment::{
 pub use case::{Case, CaseState};
 pub use catalogue::{Area, Kind, Lane};
 pub use command::{ApprovalOf, Command, Refusal};
-pub use decide::{Decision, decide, decide_reports};
+pub use decide::{Decision, decide, decide_loss, decide_reports};
 pub use departure::Departure;
 pub use event::Event;
 pub use fault::{Fault, FaultClass, Rule};

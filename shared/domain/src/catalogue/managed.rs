@@ -118,8 +118,7 @@ pub(super) const DISCOVER_TECHNICIANS: KindSpec = KindSpec {
 };
 
 /// After the others have looked, so that it can say which devices they know
-/// too. It asks about a technician's login as well, in a case that has nobody who looks
-/// for that alone. Facts: `found` (a device, or a technician's login), `all_names_known`,
+/// too. It also asks about a technician's login; by its id that is one task. Facts: `found` (a device, or a technician's login), `all_names_known`,
 /// `device_ids`, `candidate_ids`, `somebody_elses_ids`, `only_elsewhere_ids`,
 /// `technician_ids` (none: they may not be read), and for each device `held/ID`,
 /// `serial/ID`, `class/ID`, `elsewhere/ID`, `met_as/ID`.

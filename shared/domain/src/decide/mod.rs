@@ -18,7 +18,7 @@ use crate::case::Case;
 use crate::command::{Command, Refusal};
 use crate::event::Event;
 use crate::gates::{Credit, Gates};
-use crate::id::System;
+use crate::id::{Digest, System};
 use crate::plan::first_tasks;
 use crate::time::Timestamp;
 use merge::Asks;
@@ -143,7 +143,7 @@ pub fn decide(case: Option<&Case>, command: Command, now: Timestamp, gates: &Gat
                 Command::AcknowledgeMerge { into, known } => draft.acknowledge_merge(into, known.as_deref()),
                 Command::UndoMerge { into } => draft.undo_merge(into),
                 Command::RecordSealed { to, evidence, key_id } => draft.sealed(to, evidence, key_id)?,
-                Command::RecordLoss { known, parted } => draft.record_loss(known, parted),
+                Command::RecordLoss { known, parted } => draft.record_loss(known, parted, None),
                 Command::RecordFollowUp { task, case } => draft.record_follow_up(task, case),
             }
             draft
@@ -151,6 +151,17 @@ pub fn decide(case: Option<&Case>, command: Command, now: Timestamp, gates: &Gat
     };
     draft.advance();
     Ok(draft.finish())
+}
+
+/// Decides that history was lost, up to a version at least (0: none is known), as
+/// [`Command::RecordLoss`] does of a history that has parted. A report may have proved it, by
+/// the chain's hash at its order.
+#[must_use]
+pub fn decide_loss(case: &Case, known: u64, proven_by: Option<Digest>, now: Timestamp, gates: &Gates) -> Decision {
+    let mut draft = Draft::new(case.clone(), now.max(case.changed_at), gates);
+    draft.record_loss(known, true, proven_by);
+    draft.advance();
+    draft.finish()
 }
 
 /// Decides reports that came together, as [`decide`] would one after the

@@ -104,12 +104,12 @@ impl Draft<'_> {
 
     /// Something outside of the ledger knows of more than it holds: everything
     /// is observed again. What is over is not opened again.
-    pub(super) fn record_loss(&mut self, known: u64, parted: bool) {
+    pub(super) fn record_loss(&mut self, known: u64, parted: bool, proven_by: Option<Digest>) {
         if (parted || known > self.case.version) && !self.case.is_at_rest() {
             self.push(Event::TailLost {
                 known,
                 dealt_with: None,
-                proven_by: None,
+                proven_by,
             });
         }
     }

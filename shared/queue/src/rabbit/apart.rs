@@ -8,7 +8,8 @@
 //! own queue alone, until the broker gives it up.
 //!
 //! There one message is taken at a time: each loss is a delivery that counts, and what was
-//! taken with the poison would be given up with it. A queue whose connection stood for a
+//! taken with the poison would be given up with it. Of reports a few are: some are held while
+//! they wait, and they may be delivered far more often. A queue whose connection stood for a
 //! while is consumed with the others again.
 
 use super::config::RabbitConfig;
@@ -79,7 +80,7 @@ impl Apart {
         queue: &QueueName,
         config: &RabbitConfig,
     ) -> Result<(Arc<Live>, Option<Arc<Link>>), String> {
-        tracing::warn!(%queue, "the connection to the broker was lost again and again soon after it was opened; the queue is consumed on one of its own, a message at a time: look among the dead, and for messages that fill a frame, at the broker");
+        tracing::warn!(%queue, "the connection to the broker was lost again and again soon after it was opened; the queue is consumed on one of its own, few messages at a time: look among the dead, and for messages that fill a frame, at the broker");
         let opening = config.opening(&format!("consume {queue}"));
         let opened = Link::open(opening, config.reconnect).await;
         let link = opened.map_err(|error| format!("there is no connection to the broker: {error}"))?;

@@ -45,6 +45,10 @@ const FORGOTTEN_AFTER: u32 = 2;
 /// for: between two looks a broker that delivers at all has delivered.
 const SILENT_AFTER: u32 = 2;
 
+/// How many reports are taken at a time on a connection of their own: one that waits for its
+/// task, or for a newer dispatcher, is held for a while, and must not hold up all others.
+const REPORTS_APART: u16 = 16;
+
 /// How often it is looked whether a subscription that is to end still holds something.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -146,7 +150,7 @@ pub(super) struct RabbitConsumer {
     own: Option<Arc<Link>>,
 }
 
-/// Subscribes on this connection; on one of its own it takes one message at a time.
+/// Subscribes on this connection; on one of its own it takes few messages at a time.
 pub(super) async fn subscribe(
     (live, own): (&Arc<Live>, Option<Arc<Link>>),
     queue: &QueueName,
@@ -159,7 +163,11 @@ pub(super) async fn subscribe(
         queue: queue.to_string(),
         detail,
     };
-    let prefetch = if own.is_some() { 1 } else { prefetch };
+    let prefetch = if own.is_some() {
+        taken_apart(queue, prefetch)
+    } else {
+        prefetch
+    };
     let subscribing = async {
         let channel = live.connection.create_channel().await?;
         let stream = consume(&channel, queue, prefetch, config).await?;
@@ -202,6 +210,14 @@ pub(super) async fn subscribe(
         over: None,
         own,
     })
+}
+
+/// How many of a queue's messages are taken at a time on a connection of its own.
+fn taken_apart(queue: &QueueName, prefetch: u16) -> u16 {
+    match queue {
+        QueueName::Reports { .. } => prefetch.min(REPORTS_APART),
+        QueueName::Assignments { .. } | QueueName::Sealing | QueueName::Dead => 1,
+    }
 }
 
 /// How many deliveries the broker lets a consumer hold: it takes zero for no bound.
@@ -380,7 +396,7 @@ impl Consumer for RabbitConsumer {
             return Err(self.ended(detail));
         }
         if self.own.is_some() {
-            // One at a time, for as long as it is.
+            // As few at a time, for as long as it is.
             return Ok(());
         }
         let answer = self.shared.config.limits.answer;
@@ -524,6 +540,14 @@ mod tests {
             dead = silence.goes_on(*ready, flow);
         }
         dead
+    }
+
+    #[test]
+    fn a_report_that_waits_holds_up_no_other_on_a_connection_of_its_own() {
+        let reports = QueueName::Reports { shard: 3 };
+        assert!(taken_apart(&reports, 512) > 1);
+        assert_eq!(taken_apart(&reports, 1), 1, "who wants one has one");
+        assert_eq!(taken_apart(&QueueName::Sealing, 512), 1);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::model::*;
 use offboard_domain::catalogue::Kind;
 use offboard_domain::departure::Manner;
 use offboard_domain::time::{HOUR_MS, MINUTE_MS};
-use offboard_domain::{Command, Event, Refusal, Report, Said};
+use offboard_domain::{Command, Digest, Event, Refusal, Report, Said, decide, decide_loss};
 
 #[test]
 fn a_report_from_ahead_of_the_ledger_proves_a_lost_tail() {
@@ -73,6 +73,13 @@ fn a_report_of_a_task_that_was_lost_is_kept_when_the_task_is_there_again() {
         w.now = w.now.plus(10 * MINUTE_MS);
     }
     assert!(far_ahead.at < w.now, "it is heard also when that is over");
+    // Or tells of another order of that history.
+    let of_another = Report {
+        at: w.now.plus(HOUR_MS),
+        head: Digest::of(b"another order"),
+        ..report.clone()
+    };
+    assert_eq!(recorded(&mut w, &of_another), Err(Refusal::UnknownTask(report.task)));
     assert_eq!(w.case().version, version, "nothing is read again for it");
     w.run_to_sealing();
     let events = recorded(&mut w, &report).unwrap();
@@ -80,6 +87,56 @@ fn a_report_of_a_task_that_was_lost_is_kept_when_the_task_is_there_again() {
         matches!(events[..], [Event::LateReport { task, .. }] if task == report.task),
         "{events:?}"
     );
+}
+
+/// However far the first loss went: it does not tell that nothing was lost since.
+#[test]
+fn a_report_of_a_task_that_is_not_there_proves_a_second_loss_once_the_first_is_over() {
+    for ahead_ms in [0, HOUR_MS] {
+        let (mut w, report) = forgotten();
+        let known = report.version + 40;
+        w.order(Command::RecordLoss { known, parted: false }).unwrap();
+        w.now = w.case().lost_orders_until().unwrap().plus(HOUR_MS);
+        let since = Report {
+            at: w.now.plus(ahead_ms),
+            ..report
+        };
+        let record = Command::RecordReport(Box::new(since.clone()));
+        if ahead_ms > 0 {
+            // By a clock that is ahead it may be of the first one, until its time has come.
+            assert_eq!(w.order(record.clone()), Err(Refusal::UnknownTask(since.task)));
+            w.now = since.at;
+        }
+        let events = w.order(record.clone()).unwrap();
+        let proves = |e: &Event| matches!(e, Event::TailLost { proven_by: Some(head), .. } if *head == since.head);
+        assert!(events.first().is_some_and(proves), "{events:?}");
+        for _ in 0..3 {
+            w.now = w.now.plus(HOUR_MS);
+            let again = w.order(record.clone());
+            assert_eq!(again, Err(Refusal::UnknownTask(since.task)), "it tells of it once");
+        }
+    }
+}
+
+/// Others may have known of more of what it proved.
+#[test]
+fn a_report_whose_order_proved_a_loss_proves_no_other_however_far_that_one_went() {
+    let (w, report) = forgotten();
+    for (proven_by, is_known) in [(Some(report.head), true), (None, false)] {
+        let loss = decide_loss(w.case(), report.version + 7, proven_by, w.now, &w.gates);
+        let later = loss.case.lost_orders_until().unwrap().plus(HOUR_MS);
+        let since = Report {
+            at: later,
+            ..report.clone()
+        };
+        let again = decide(
+            Some(&loss.case),
+            Command::RecordReport(Box::new(since)),
+            later,
+            &w.gates,
+        );
+        assert_eq!(again.is_err(), is_known, "{again:?}");
+    }
 }
 
 #[test]
