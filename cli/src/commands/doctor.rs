@@ -132,7 +132,7 @@ fn problem(what: impl Into<String>, how_to_mend: impl Into<String>) -> Finding {
 /// evidence.
 async fn installation(config: &Configuration, role: &Role, offline: bool) -> Vec<Finding> {
     let mut found = vec![fine(format!("the configuration in {} reads", config.dir.display()))];
-    found.extend(role.keys(&config.engine.keys));
+    found.extend(role.keys(config));
     if !is_shared(config) {
         found.push(ledger(config).await);
         if let LedgerUrl::Sqlite(file) = &config.engine.ledger {

@@ -102,20 +102,21 @@ fn what(case: &CaseSummary, now: Timestamp) -> String {
 pub(super) async fn dead(ctx: &Ctx) -> Result<Exit, CliError> {
     let config = ctx.config()?;
     let mut session = ctx.session_to_read(&config).await?;
-    if session.is_read() {
-        session.close().await?;
-        return Err(CliError::failed(
-            "failed to list dead letters: whoever has the folder has them in memory, and does not answer",
-        )
-        .next("see with `offboard health` how it is, then repeat this"));
-    }
     if session.is_idle() {
         ctx.out.say("Nobody serves this folder, and the queue in memory went with the last who did; what it held is ordered again from the ledger.");
     }
     // One more says whether there are more.
     let limit = DEAD_SHOWN + 1;
     let answer = session.ask(Request::Dead { limit }).await;
+    // Also whoever let this in, and then hung: the ledger that is read instead knows of none.
+    let unanswered = session.is_read();
     session.close().await?;
+    if unanswered {
+        return Err(CliError::failed(
+            "failed to list dead letters: whoever has the folder has them in memory, and does not answer",
+        )
+        .next("see with `offboard health` how it is, then repeat this"));
+    }
     let mut buried = match answer? {
         Response::Dead(buried) => buried,
         other => return Err(unexpected(&other)),

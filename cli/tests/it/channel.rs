@@ -89,6 +89,25 @@ fn who_only_looks_does_not_wait_for_a_server_that_never_answers() {
     drop(hung);
 }
 
+/// What was buried is in its memory, and the ledger that is read instead knows of none.
+#[test]
+fn that_nothing_was_buried_is_not_said_for_a_server_that_never_answers() {
+    let folder = Folder::with_tenant();
+    let serving = folder.serve();
+    folder.run(&["list", "--dead"]).expect(0);
+    serving.signal("STOP");
+    let ran = folder.run(&["list", "--dead"]).expect(1);
+    assert!(
+        ran.err.contains("failed to list dead letters") && !ran.err.contains("No message was buried"),
+        "{}",
+        ran.err
+    );
+    serving.signal("CONT");
+    folder.run(&["list", "--dead"]).expect(0);
+    serving.signal("TERM");
+    serving.wait().expect(0);
+}
+
 #[test]
 fn a_folder_with_a_long_name_can_be_served() {
     let outer = Folder::empty();

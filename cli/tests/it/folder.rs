@@ -224,6 +224,65 @@ fn doctor_misses_in_a_roles_folder_what_that_role_needs_and_nothing_else() {
     }
 }
 
+/// A folder with a user that is none of ours is everything, or has all keys.
+#[test]
+fn doctor_misses_the_dispatch_key_where_the_brokers_user_is_none_of_ours() {
+    let folder = folder_of("somebody", "keys");
+    let misses = || {
+        let said = folder.run(&["doctor", "--offline"]).out;
+        said.contains("the dispatch key cannot be used")
+    };
+    assert!(!misses());
+    fs::remove_file(folder.path().join("keys/dispatch.key")).unwrap();
+    assert!(misses());
+}
+
+#[test]
+fn doctor_warns_of_a_key_that_has_no_place_in_a_roles_folder() {
+    for (user, expected) in [
+        ("offboard-dispatcher", &["signing.pem signs evidence"][..]),
+        ("offboard-closer", &[]),
+        (
+            "offboard-worker-identity",
+            &["signing.pem signs evidence", "master.key opens the history"],
+        ),
+        (
+            "offboard-site-berlin",
+            &["signing.pem signs evidence", "master.key opens the history"],
+        ),
+    ] {
+        let folder = folder_of(user, "keys");
+        let found = folder.run(&["doctor", "--offline", "--json"]).json();
+        let findings = found[0]["findings"].as_array().unwrap();
+        let warned: Vec<&str> = findings
+            .iter()
+            .filter(|f| f["severity"] == "warning")
+            .filter_map(|f| f["what"].as_str())
+            .filter(|what| what.contains("signing.pem") || what.contains("master.key"))
+            .collect();
+        assert_eq!(warned.len(), expected.len(), "{user}: {warned:?}");
+        for (warned, expected) in warned.iter().zip(expected) {
+            assert!(warned.contains(expected), "{user}: {warned}");
+        }
+    }
+}
+
+#[test]
+fn doctor_misses_public_keys_where_a_dispatcher_has_evidence_to_verify() {
+    let folder = folder_of("offboard-dispatcher", "keys");
+    let warns = || {
+        let said = folder.run(&["doctor", "--offline"]).expect(0).out;
+        said.contains("no public key is here, so `offboard verify CASE` cannot say")
+    };
+    let evidence = folder.path().join("evidence");
+    fs::create_dir_all(&evidence).unwrap();
+    assert!(!warns());
+    fs::remove_dir_all(folder.path().join("keys/public")).unwrap();
+    assert!(warns());
+    fs::remove_dir_all(&evidence).unwrap();
+    assert!(!warns(), "it is for a folder that has evidence");
+}
+
 #[test]
 fn doctor_warns_of_a_credit_that_lets_one_client_fill_a_worker() {
     let folder = Folder::with_tenant();

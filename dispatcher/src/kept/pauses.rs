@@ -18,7 +18,7 @@ use offboard_domain::{Digest, TenantId, Timestamp};
 use offboard_ledger::{GateChange, Gates as Shut};
 use offboard_store::StoreError;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The gate that is shut while a tenant's pauses are compared, until a time that is over:
 /// it holds nothing up.
@@ -106,11 +106,10 @@ impl Engine {
     /// all of it is as it was ordered; if not, people were ordering again and again.
     pub(crate) async fn shut_lost_pauses(&self, shard: u16, marked: Option<Timestamp>) -> Result<bool, EngineError> {
         let mut all = true;
-        let tenants = self.tenants.all();
-        for tenant in tenants.keys().filter(|t| t.shard(self.shards) == shard) {
+        for tenant in self.with_kept_pauses(shard).await? {
             let mut compared = false;
             for _ in 0..COMPARED_MOST {
-                compared = self.shut_lost_pauses_of(tenant, marked).await?;
+                compared = self.shut_lost_pauses_of(&tenant, marked).await?;
                 if compared {
                     break;
                 }
@@ -118,6 +117,14 @@ impl Engine {
             all &= compared;
         }
         Ok(all)
+    }
+
+    /// The tenants of a shard of whom a pause is kept, or its end, also those that are not
+    /// configured any more: their cases go on, and the mark vouches for them, too.
+    async fn with_kept_pauses(&self, shard: u16) -> Result<BTreeSet<TenantId>, EngineError> {
+        let kept = self.store.list(PAUSES).await.map_err(store)?;
+        let tenants = kept.iter().filter_map(|named| whose(&named.path));
+        Ok(tenants.filter(|t| t.shard(self.shards) == shard).collect())
     }
 
     /// The same of one tenant; false: somebody has ordered something meanwhile, and nothing
@@ -198,6 +205,12 @@ impl Engine {
             })
             .collect())
     }
+}
+
+/// Whose pause it is, by its name in the store.
+fn whose(path: &str) -> Option<TenantId> {
+    let tenant = path.strip_prefix(PAUSES)?.strip_prefix('/')?.split('/').next()?;
+    TenantId::new(tenant).ok()
 }
 
 /// When a pause was ordered, by its name in the store.

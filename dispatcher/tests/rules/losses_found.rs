@@ -8,11 +8,13 @@ use crate::rig::*;
 use offboard_dispatcher::Engine;
 use offboard_dispatcher::admission::Limits;
 use offboard_dispatcher::gates::{Paused, WITHOUT_END};
+use offboard_dispatcher::tenants::Tenants;
 use offboard_dispatcher::view::view;
 use offboard_domain::time::{DAY_MS, HOUR_MS};
 use offboard_domain::{CaseId, CaseState, Command, Event, Gates, Kind, TenantId};
 use offboard_ledger::{GateChange, Ledger as _};
 use offboard_runtime::SkewedClock;
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -264,6 +266,20 @@ async fn a_lost_pause_comes_back_with_who_ordered_it() {
     let gates = world.ledger.inner.gates(&acme, Vec::new()).await.unwrap();
     let names: Vec<&str> = gates.keys().map(String::as_str).collect();
     assert_eq!(names, ["by/pause=bob", "pause"]);
+}
+
+/// His cases go on, and the mark says of him, too, that all is as it was ordered.
+#[tokio::test(start_paused = true)]
+async fn a_lost_pause_of_a_client_that_is_not_configured_any_more_comes_back() {
+    let (world, acme) = keeping(SHORT);
+    let dispatcher = world.dispatcher().await;
+    let engine = &dispatcher.engine;
+    engine.submit(in_a_month(&world, &acme, "HR-1")).await.unwrap();
+    engine.pause(&acme, &everything(), WITHOUT_END, None).await.unwrap();
+    engine.reconfigure(&Tenants::new(BTreeMap::new()));
+    world.ledger.inner.lose_gates();
+    engine.find_losses(0).await.unwrap();
+    assert!(is_paused(&world, &acme).await);
 }
 
 #[tokio::test(start_paused = true)]

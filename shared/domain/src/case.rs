@@ -157,6 +157,9 @@ pub struct Case {
     /// The evidence, once sealed: of a closed case, and of one that was called
     /// off or refused.
     pub evidence: Option<Digest>,
+    /// When everything that cuts access at once was settled for the first time, and the task
+    /// that was the last of it. What is found or done again later changes that no more.
+    pub access_cut: Option<(Timestamp, TaskId)>,
     /// When it was closed. What comes after it, such as a late report, changes that no more.
     pub closed_at: Option<Timestamp>,
     /// The trace in which it was accepted.
@@ -233,6 +236,7 @@ impl Case {
             accounts_gone: BTreeMap::new(),
             tail_lost_at: None,
             evidence: None,
+            access_cut: None,
             closed_at: None,
             traceparent: traceparent.clone(),
             tasks_of: [0; KINDS],
@@ -465,6 +469,7 @@ impl Case {
                     self.overtake_what_is_under_way(*task, at);
                 }
                 self.learn_subject(*task);
+                self.note_access_cut(*task, at);
             }
             Event::TaskRested {
                 task,
@@ -852,6 +857,26 @@ impl Case {
     #[must_use]
     pub fn has(&self, kind: Kind) -> bool {
         self.tasks_of[kind.index()] > 0
+    }
+
+    /// Whether everything that cuts access at once is settled, and whoever may find more of it
+    /// has looked. Of a case that has nothing to cut, too.
+    #[must_use]
+    pub fn access_is_cut(&self) -> bool {
+        let open = |kind: &Kind| self.open_of(*kind) > 0 && kind.spec().leads_to_cut_access();
+        !Kind::ALL.iter().any(open)
+    }
+
+    /// Notes that this task was the last of what cuts access, if it was.
+    fn note_access_cut(&mut self, task: TaskId, at: Timestamp) {
+        let leads = |t: &Arc<Task>| t.kind().spec().leads_to_cut_access();
+        if self.access_cut.is_some() || self.round > 0 || !self.tasks.get(&task).is_some_and(leads) {
+            return;
+        }
+        let cuts = |kind: &Kind| self.has(*kind) && kind.spec().cuts_access_at_once();
+        if self.access_is_cut() && Kind::ALL.iter().any(cuts) {
+            self.access_cut = Some((at, task));
+        }
     }
 
     /// How many tasks of this kind are not settled.

@@ -7,7 +7,7 @@ use crate::error::CliError;
 use offboard_connectors::Finding;
 use offboard_domain::Area;
 use offboard_queue::rabbit::{CLOSER, DISPATCHER, WORKER, area_worker, site_of};
-use offboard_runtime::config::{Configuration, QueueUrl};
+use offboard_runtime::config::{Configuration, QueueUrl, StoreUrl};
 use offboard_runtime::keys::{DispatchKey, ESCROW_KEY, EscrowMaster, MasterKey, QueueKeys, SigningKey, public_keys};
 use std::path::Path;
 
@@ -16,6 +16,7 @@ const SIGNING_KEY: &str = "signing.pem";
 const MASTER_KEY: &str = "master.key";
 const DISPATCH_KEY: &str = "dispatch.key";
 
+const REMOVE: &str = "remove it from this machine, and from what brings it there";
 const CREATE: &str = "`offboard keys create` makes a key that is missing; one that was lost comes from a backup";
 const BRING: &str =
     "bring it from the folder where all keys are kept (deploy/README.md); one that is made anew here opens nothing";
@@ -80,13 +81,20 @@ impl Role {
     }
 
     /// The keys that it is to have, and whichever others are here.
-    pub(super) fn keys(&self, folder: &Path) -> Vec<Finding> {
+    pub(super) fn keys(&self, config: &Configuration) -> Vec<Finding> {
+        let folder: &Path = &config.engine.keys;
         let how = if *self == Self::All { CREATE } else { BRING };
         let mut found = Vec::new();
         let mut absent = Vec::new();
         let mut key = |name: &'static str, file: &str, needed: bool, load: &dyn Fn() -> Result<String, CliError>| {
             if !needed && !folder.join(file).exists() {
                 absent.push(name);
+                return;
+            }
+            if let Some(does) = self.is_not_to_have(file) {
+                let shown = folder.join(file);
+                let what = format!("{} {does}, and this folder's role does not use it", shown.display());
+                found.push(warning(what, REMOVE));
                 return;
             }
             found.push(match load() {
@@ -108,7 +116,7 @@ impl Role {
             MasterKey::load(folder)?;
             Ok("the master key is there and private".to_owned())
         });
-        if *self == Self::Dispatcher {
+        if self.orders(config) {
             key("dispatch", DISPATCH_KEY, true, &|| {
                 DispatchKey::load(folder)?;
                 Ok("the dispatch key is there and private".to_owned())
@@ -127,7 +135,8 @@ impl Role {
         if let Self::Worker { areas, site } = self {
             found.push(queues(areas, site.as_deref(), folder));
         }
-        if *self == Self::Clerk && absent.contains(&"public") {
+        let verifies = *self == Self::Clerk || *self == Self::Dispatcher && reads_evidence(config);
+        if verifies && absent.contains(&"public") {
             absent.retain(|name| *name != "public");
             found.push(warning(
                 "no public key is here, so `offboard verify CASE` cannot say whether evidence is valid",
@@ -141,6 +150,25 @@ impl Role {
         found
     }
 
+    /// What a key does that has no place in this role's folder.
+    fn is_not_to_have(&self, file: &str) -> Option<&'static str> {
+        match (file, self) {
+            (SIGNING_KEY, Self::Dispatcher | Self::Worker { .. } | Self::Clerk) => Some("signs evidence"),
+            (MASTER_KEY, Self::Worker { .. }) => Some("opens the history of every case"),
+            _ => None,
+        }
+    }
+
+    /// Whether assignments are ordered from here over a broker: their worker believes them by
+    /// the dispatch key.
+    fn orders(&self, config: &Configuration) -> bool {
+        match self {
+            Self::Dispatcher => true,
+            Self::All => matches!(config.engine.queue, QueueUrl::Rabbit(_)),
+            Self::Closer | Self::Worker { .. } | Self::Clerk => false,
+        }
+    }
+
     /// Whether recovery keys are sealed here.
     fn escrows(&self, folder: &Path) -> bool {
         match self {
@@ -151,6 +179,14 @@ impl Role {
             }
             Self::Worker { site: Some(_), .. } | Self::Dispatcher | Self::Closer | Self::Clerk => false,
         }
+    }
+}
+
+/// Whether evidence is at hand, as where it is mounted to be verified.
+fn reads_evidence(config: &Configuration) -> bool {
+    match &config.engine.evidence {
+        StoreUrl::Folder(path) => path.read_dir().is_ok(),
+        StoreUrl::Bucket(_) => false,
     }
 }
 
@@ -219,7 +255,7 @@ fn escrow_at_a_site(keys: &Path) -> Finding {
                 "{} opens the recovery keys of every client, and this folder is a site's, which does not use it",
                 file.display()
             ),
-            "remove it from this machine, and from what brings it there",
+            REMOVE,
         );
     }
     fine("no escrow key is here, as it is to be at a site")

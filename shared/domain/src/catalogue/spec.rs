@@ -532,6 +532,20 @@ impl KindSpec {
         self.writes && self.stage == Stage::Access && matches!(self.urgency, Urgency::U0 | Urgency::U1)
     }
 
+    /// Whether it does so within the minutes that are promised: not what may take hours, nor
+    /// what is done once more later to be sure (decision 73).
+    #[must_use]
+    pub fn cuts_access_at_once(&self) -> bool {
+        self.cuts_access() && self.urgency == Urgency::U0 && self.after.iter().all(|dep| dep.delay_ms == 0)
+    }
+
+    /// Whether access is open while it is not settled: it cuts access at once, or may find
+    /// what does.
+    #[must_use]
+    pub fn leads_to_cut_access(&self) -> bool {
+        self.cuts_access_at_once() || self.finds.iter().any(|found| found.spec().leads_to_cut_access())
+    }
+
     /// The older rule by which this was read, if it was by one.
     pub(crate) fn older_rule(&self, read: &Facts, params: &Facts) -> Option<&'static OlderRule> {
         let is_its_word = |r: &&OlderRule| r.says.holds(read, params, None) && read.list(r.unread).is_none();

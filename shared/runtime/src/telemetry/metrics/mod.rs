@@ -12,7 +12,6 @@ pub use state::State;
 
 use super::export::Lost;
 use instruments::{self as i, Instrument, Sort};
-use offboard_domain::catalogue::Urgency;
 use offboard_domain::departure::Manner;
 use offboard_domain::event::Event;
 use offboard_domain::task::RestReason;
@@ -219,8 +218,8 @@ impl Metrics {
         for event in events {
             self.one(event, after);
         }
-        if events.iter().any(|e| cuts_access(e, after)) && access_is_cut(after) {
-            let took_s = after.changed_at.since(access_ends(after)).max(0) as f64 / 1_000.0;
+        if let Some(at) = after.access_cut.and_then(|(at, last)| cut_by(events, last, at, after)) {
+            let took_s = at.since(access_ends(after)).max(0) as f64 / 1_000.0;
             self.access_cut.record(took_s, &[manner(after)]);
         }
         if after.state.ended() && events.iter().any(ends) {
@@ -315,11 +314,12 @@ pub(super) fn access_ends(case: &Case) -> Timestamp {
 }
 
 /// Whether access is still open that is to be cut at once when its time has come: also
-/// where the case waits, or a person is needed. Who is called off keeps his.
+/// where the case waits, a person is needed, or it is not known yet what there is to cut. Who
+/// is called off keeps his. What a closing round reopens was cut before.
 pub(super) fn access_is_open(case: &Case) -> bool {
     match case.state {
         CaseState::Received => true,
-        CaseState::Active => case.round == 0 && !access_is_cut(case),
+        CaseState::Active => case.round == 0 && !case.access_is_cut(),
         CaseState::Closing
         | CaseState::Sealing
         | CaseState::Closed
@@ -330,25 +330,10 @@ pub(super) fn access_is_open(case: &Case) -> bool {
     }
 }
 
-/// Whether a kind cuts access within the minutes that are promised: not what may take
-/// hours, nor what is done once more later to be sure (decision 73).
-fn cuts_at_once(kind: Kind) -> bool {
-    let spec = kind.spec();
-    spec.cuts_access() && spec.urgency == Urgency::U0 && spec.after.iter().all(|dep| dep.delay_ms == 0)
-}
-
-/// Whether this settled a task that cuts access at once.
-fn cuts_access(event: &Event, after: &Case) -> bool {
-    match event {
-        Event::TaskSettled { task, .. } => after.tasks.get(task).is_some_and(|t| cuts_at_once(t.kind())),
-        _ => false,
-    }
-}
-
-/// Whether everything that cuts access at once is settled, for the first time: what a
-/// closing round reopens was cut before.
-fn access_is_cut(case: &Case) -> bool {
-    case.round == 0 && !Kind::ALL.iter().any(|k| case.open_of(*k) > 0 && cuts_at_once(*k))
+/// When access was cut, if these events are those that did it: once in a case.
+fn cut_by(events: &[Event], last: TaskId, at: Timestamp, after: &Case) -> Option<Timestamp> {
+    let settles = |e: &Event| matches!(e, Event::TaskSettled { task, .. } if *task == last);
+    (at == after.changed_at && events.iter().any(settles)).then_some(at)
 }
 
 /// Whether a case's life ended with this, for good: one that was merged may go on by

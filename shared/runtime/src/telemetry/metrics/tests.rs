@@ -336,3 +336,81 @@ fn access_is_open_until_everything_that_cuts_it_at_once_is_settled() {
     let early = opened(Manner::Immediate, NOW.plus(-60_000));
     assert_eq!(access_ends(&early), NOW, "nobody asked for it before");
 }
+
+/// A planned application or a directory on the premises is looked into first: as long as
+/// nobody has, or a person must, he may have access there. What is found or done again after
+/// access was cut is no second departure.
+#[test]
+fn access_is_open_while_whoever_finds_what_cuts_it_has_not_looked_and_is_cut_once() {
+    use offboard_domain::{Facts, ObjectId, PlannedTask, System};
+    let (metrics, registry) = measured(1);
+    let mut case = opened(Manner::Immediate, NOW);
+    let planned = |kind: Kind, system: &str, object: Option<&str>| {
+        let object = object.map(ObjectId::from);
+        PlannedTask::new(case.id, kind, &System::new(system).unwrap(), object, Facts::default())
+    };
+    let [crm, wiki] = ["crm", "wiki"].map(|app| planned(Kind::ResolveInApp, app, None));
+    let found = planned(Kind::DisableInApp, "crm", Some("7"));
+    let late = planned(Kind::DisableInApp, "wiki", Some("8"));
+    let disable = planned(Kind::DisableSignIn, "m365", None);
+    let [crm_id, wiki_id, found_id, late_id, disable_id] = [&crm, &wiki, &found, &late, &disable].map(|task| task.id);
+    let plan = Event::CasePlanned {
+        tasks: vec![crm, wiki, disable],
+        unserved: Vec::new(),
+    };
+    let finds = |by, task| Event::TasksFound {
+        by,
+        tasks: vec![task],
+        late: Vec::new(),
+    };
+    let reopened = Event::TaskReopened {
+        task: disable_id,
+        why: "it was turned on again".into(),
+    };
+    let steps = [
+        (vec![plan], true),
+        (vec![settled(disable_id)], true),
+        (vec![finds(crm_id, found), settled(crm_id)], true),
+        (vec![settled(found_id)], true),
+        (vec![settled(wiki_id)], false),
+        (vec![finds(wiki_id, late)], true),
+        (vec![settled(late_id)], false),
+        (vec![reopened], true),
+        (vec![settled(disable_id)], false),
+    ];
+    for (n, (events, open)) in (1_i64..).zip(steps) {
+        for event in &events {
+            case.fold(NOW.plus(n * 1_000), event);
+        }
+        metrics.happened(&events, &case);
+        assert_eq!(access_is_open(&case), open, "after step {n}");
+    }
+    assert_eq!(case.access_cut, Some((NOW.plus(5_000), wiki_id)));
+    let text = encode(&registry).unwrap();
+    for line in ["count{manner=\"immediate\"} 1\n", "sum{manner=\"immediate\"} 5\n"] {
+        let line = format!("offboard_access_cut_duration_seconds_{line}");
+        assert!(text.contains(&line), "{line} in {text}");
+    }
+}
+
+/// Who has nothing that is cut at once is no departure that was in time.
+#[test]
+fn where_there_is_nothing_to_cut_no_time_is_measured() {
+    use offboard_domain::{Facts, PlannedTask, System};
+    let (metrics, registry) = measured(1);
+    let mut case = opened(Manner::Immediate, NOW);
+    let app = System::new("crm").unwrap();
+    let look = PlannedTask::new(case.id, Kind::ResolveInApp, &app, None, Facts::default());
+    let id = look.id;
+    let plan = Event::CasePlanned {
+        tasks: vec![look],
+        unserved: Vec::new(),
+    };
+    for (event, open) in [(plan, true), (settled(id), false)] {
+        case.fold(NOW, &event);
+        metrics.happened(&[event], &case);
+        assert_eq!(access_is_open(&case), open);
+    }
+    let text = encode(&registry).unwrap();
+    assert!(!text.contains("offboard_access_cut_duration_seconds_count"), "{text}");
+}
