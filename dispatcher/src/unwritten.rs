@@ -100,7 +100,7 @@ mod tests {
             why: "full 2".to_owned(),
             since: Timestamp(1),
         };
-        assert_eq!(failures.still_tried(Timestamp(2)), [told.clone()]);
+        assert_eq!(failures.still_tried(Timestamp(2)), std::slice::from_ref(&told));
         assert_eq!(failures.still_tried(Timestamp(2 + TRIED_WITHIN_MS)), [told]);
         assert!(failures.still_tried(Timestamp(3 + TRIED_WITHIN_MS)).is_empty());
         // What failed once, and nobody tried again, began no long time without a write.

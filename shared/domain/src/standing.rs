@@ -185,7 +185,7 @@ fn open_before(case: &Case, task: &Task, is_over: impl Fn(&Dep) -> bool) -> Vec<
 /// matter: where nothing is suspended, nothing waits for it. Nor is waited for what the
 /// kind itself would not wait for, now that he is to go at once.
 fn is_looked_through(case: &Case, dep: &Dep) -> bool {
-    !dep.workspace_mail && !(dep.unless_at_once && case.urgent())
+    !(dep.workspace_mail || dep.unless_at_once && case.urgent())
 }
 
 /// Whether this task does not wait for it: he is to go at once by now, or only tasks with

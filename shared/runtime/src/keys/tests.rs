@@ -185,7 +185,7 @@ fn a_key_that_was_cut_off_is_not_kept_and_a_missing_public_half_is_made_up() {
     let current = SigningKey::load(&keys).unwrap();
     let half = keys.join("public").join(format!("{}.pem", current.id()));
     fs::remove_file(&half).unwrap();
-    assert_eq!(create_missing(&keys).unwrap().made, [half.clone()]);
+    assert_eq!(create_missing(&keys).unwrap().made, std::slice::from_ref(&half));
     assert_eq!(public_keys(&keys).unwrap(), [current.public().clone()]);
     for file in ["signing.pem", "master.key", "dispatch.key", "escrow.key"] {
         let path = keys.join(file);
