@@ -982,18 +982,21 @@ impl Case {
     /// was recorded since goes farther than is known of what was lost, and he knows of more still,
     /// that was lost since.
     pub(crate) fn has_noted_loss_of(&self, report: &Report, now: Timestamp) -> bool {
+        // An order is lost once: also where it is not known how far that loss went, and whenever
+        // its report comes again.
+        if self.lost_orders.contains(&report.head) {
+            return true;
+        }
         let Some(until) = self.lost_orders_until() else {
             return false;
         };
         let is_another = report.version > self.version && self.version > self.lost_to;
         // By a clock that is ahead it is heard again and again while its task is lost as well, and
-        // cannot be kept; what it told of is noted. Later than its time it may tell of a loss since,
-        // unless its order is the one that proved this one.
+        // cannot be kept; what it told of is noted. Later than its time it may tell of a loss since.
         let is_absent = !self.tasks.contains_key(&report.task);
         let is_ahead = report.at > now && is_absent && report.version <= self.lost_to;
-        let is_told_again = is_ahead || self.lost_orders.contains(&report.head);
         // A clock that is ahead of ours does not say when.
-        !is_another && (report.at.min(now) <= until || is_told_again)
+        !is_another && (report.at.min(now) <= until || is_ahead)
     }
 
     /// How many tasks are with workers, by area and lane.

@@ -139,6 +139,27 @@ fn a_report_whose_order_proved_a_loss_proves_no_other_however_far_that_one_went(
     }
 }
 
+/// As where the store does not answer that has what was ordered in it.
+#[test]
+fn a_report_whose_order_proved_a_loss_proves_no_other_where_it_is_not_known_how_far_that_went() {
+    let (w, report) = forgotten();
+    for (proven_by, is_noted) in [(Some(report.head), true), (None, false)] {
+        let loss = decide_loss(w.case(), 0, proven_by, w.now, &w.gates);
+        let version = loss.case.version;
+        assert!(0 < version && version < report.version, "or this test shows nothing");
+        let record = Command::RecordReport(Box::new(report.clone()));
+        let again = decide(Some(&loss.case), record, w.now, &w.gates).map(|d| d.events);
+        if is_noted {
+            assert_eq!(again, Err(Refusal::UnknownTask(report.task)));
+        } else {
+            assert!(
+                matches!(again.as_deref(), Ok([Event::TailLost { .. }, ..])),
+                "{again:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_report_that_answers_an_order_from_before_a_loss_proves_no_other() {
     let (mut w, report) = forgotten();
