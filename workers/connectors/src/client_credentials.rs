@@ -1,5 +1,5 @@
 //! An application's token (OAuth 2.0 client credentials, RFC 6749 section 4.4),
-//! kept until shortly before it ends.
+//! kept until shortly before it ends, or to its end where no other is given.
 
 use crate::Answer;
 use crate::http::HttpClient;
@@ -11,6 +11,8 @@ use tokio::time::Instant;
 
 /// How long before its end a token is asked for anew.
 const EARLY: Duration = Duration::from_secs(120);
+/// For how long after a renewal failed nobody asks again while the token still serves.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 /// For how long after it was given a token is new: one that is refused then was not
 /// taken back, and the next one would be refused like it.
 pub(crate) const NEW: Duration = Duration::from_secs(60);
@@ -40,7 +42,14 @@ pub(crate) struct Tokens {
 struct Held {
     token: Secret,
     given: Instant,
+    renew_at: Instant,
     ends: Instant,
+}
+
+impl Held {
+    fn serves(&self, refused: Option<&Secret>) -> bool {
+        self.ends > Instant::now() && refused.is_none_or(|r| r.expose() != self.token.expose())
+    }
 }
 
 impl Tokens {
@@ -67,15 +76,29 @@ impl Tokens {
         }
     }
 
-    /// A token that is good for a while, and is not the one that was refused.
+    /// A token that is good for a while, or, where none is given, the one that there is;
+    /// never the one that was refused.
     pub(crate) async fn get(&self, deadline: Instant, refused: Option<&Secret>) -> Answer<Secret> {
         let mut held = self.held.lock().await;
         if let Some(held) = held.as_ref()
-            && held.ends > Instant::now() + EARLY
-            && refused.is_none_or(|r| r.expose() != held.token.expose())
+            && held.renew_at > Instant::now()
+            && held.serves(refused)
         {
             return Ok(held.token.clone());
         }
+        match self.ask(deadline).await {
+            Ok(new) => Ok(held.insert(new).token.clone()),
+            Err(fault) => match held.as_mut() {
+                Some(held) if held.serves(refused) => {
+                    held.renew_at = Instant::now() + ASK_AGAIN;
+                    Ok(held.token.clone())
+                }
+                _ => Err(fault),
+            },
+        }
+    }
+
+    async fn ask(&self, deadline: Instant) -> Answer<Held> {
         let Some(grant) = &self.grant else {
             return Err(self.fault(FaultClass::Rejected, "this system asks for no token; report this"));
         };
@@ -91,14 +114,13 @@ impl Tokens {
         match (status, token) {
             (200, Some(token)) => {
                 let lives = body["expires_in"].as_u64().unwrap_or(0);
-                let token = Secret::new(token);
                 let given = Instant::now();
-                *held = Some(Held {
-                    token: token.clone(),
+                Ok(Held {
+                    token: Secret::new(token),
                     given,
+                    renew_at: given + Duration::from_secs(lives).saturating_sub(EARLY),
                     ends: given + Duration::from_secs(lives),
-                });
-                Ok(token)
+                })
             }
             (500.., _) | (429, _) => Err(self.fault(FaultClass::Transient, "the token service is not at hand")),
             (status, _) => Err(Fault {

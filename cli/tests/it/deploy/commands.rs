@@ -69,6 +69,7 @@ impl Quoted {
         let parsed =
             |args: &[String]| Cli::try_parse_from(std::iter::once("offboard").chain(args.iter().map(String::as_str)));
         match parsed(&self.args) {
+            Err(e) if e.kind() == ErrorKind::DisplayHelp => Ok(()),
             Err(e)
                 if self.spoken
                     && [ErrorKind::MissingRequiredArgument, ErrorKind::MissingSubcommand].contains(&e.kind()) =>
@@ -119,6 +120,7 @@ fn every_command_in_the_pages_is_one() {
     pages.extend(
         [
             "README.md",
+            "docs/cli.md",
             "docs/operations.md",
             "docs/archive.md",
             "docs/observability.md",
@@ -158,6 +160,14 @@ fn a_command_that_is_none_would_be_found() {
     );
     assert_eq!(spoken[0].args, ["cancel", "CASE", "--reason", "he stays"]);
     assert_eq!(spoken[1].args, ["topology", "--vhost", "offboard"]);
+    // What asks for help is one, if there is such a command.
+    let help = of_page("`offboard --help`, `offboard closer --help`, `offboard close --help`");
+    let are: Vec<bool> = help.iter().map(|q| q.is_one().is_ok()).collect();
+    assert_eq!(are, [true, true, false]);
+    // Those that nothing runs (tests/readme) are found, with an option that has another name, too.
+    let processes = of_page("```\noffboard worker --areas identity,mailbox\noffboard worker --area identity\n```\n");
+    let are: Vec<bool> = processes.iter().map(|q| q.is_one().is_ok()).collect();
+    assert_eq!(are, [true, false]);
     // Named in a sentence, it needs no arguments; in a block it does.
     let named = of_page("`offboard keys copy`\n\n    offboard keys copy\n");
     assert!(named.iter().all(|q| q.is_one().is_ok() == q.spoken), "{named:?}");

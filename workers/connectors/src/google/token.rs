@@ -5,7 +5,7 @@ use super::scope::Scope;
 use super::settings::ServiceKey;
 use crate::answered::{clean_code, retry_after_ms};
 use crate::http::{HttpClient, Shown};
-use crate::token_slots::{Slots, ask_for_token};
+use crate::token_slots::{Life, Lives, Slots, ask_for_token};
 use crate::{Answer, Call};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,9 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A token is renewed this long before it ends, so that no request carries one
-/// that ends on the way.
-const RENEW_EARLY_MS: i64 = 120_000;
 /// How long a claim is valid: the longest that Google takes is an hour.
 const CLAIM_MS: i64 = 3_600_000;
 /// A claim is dated back this far, for a clock that is a little ahead.
@@ -50,9 +47,14 @@ pub(super) enum ActsFor {
 /// A token.
 pub(super) struct Token {
     pub(super) value: Secret,
-    renew_at: Timestamp,
+    life: Life,
     given: Instant,
-    serial: u64,
+}
+
+impl Lives for Token {
+    fn life(&self) -> &Life {
+        &self.life
+    }
 }
 
 /// The tokens of one workspace.
@@ -91,9 +93,8 @@ impl Tokens {
         };
         // A scope has no blanks, so no two pairs have one key.
         let slot = format!("{} {subject}", scope.url());
-        let will_do = |token: &Token| call.now() < token.renew_at && refused.is_none_or(|r| r.serial != token.serial);
         let ask = |serial| self.ask(call, who, subject, scope, serial);
-        self.slots.get(&slot, will_do, ask).await
+        self.slots.get(&slot, || call.now(), refused, ask).await
     }
 
     async fn ask(&self, call: &Call, who: &ActsFor, subject: &str, scope: Scope, serial: u64) -> Answer<Token> {
@@ -128,14 +129,10 @@ impl Tokens {
                 "the token endpoint answered without a token; it is tried again",
             ));
         };
-        let lives_ms = lives_s.saturating_mul(1_000);
-        // One that lives shortly is used for half its life.
-        let early_ms = RENEW_EARLY_MS.min(lives_ms / 2);
         Ok(Token {
             value: Secret::new(value),
-            renew_at: now.plus(lives_ms - early_ms),
+            life: Life::new(now, lives_s, serial),
             given: Instant::now(),
-            serial,
         })
     }
 

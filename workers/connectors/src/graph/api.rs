@@ -296,6 +296,12 @@ impl Api {
     /// Makes one request and judges its answer. A token that is refused is
     /// renewed once.
     pub(crate) async fn send(&self, call: &mut Call, ask: &Ask) -> Answer<Reply> {
+        self.send_with(call, ask).await.map(|(reply, _)| reply)
+    }
+
+    /// The same, with the token that it was sent with: what the parts of a batch are
+    /// judged by.
+    pub(crate) async fn send_with(&self, call: &mut Call, ask: &Ask) -> Answer<(Reply, Arc<Token>)> {
         if ask.effect.writes() && !call.may_write() {
             return Err(self.fault(
                 ask,
@@ -346,7 +352,10 @@ impl Api {
             self.keep(call, ask, &answered, vendor_id.clone(), now);
             let judged = self.judge(ask, &answered, &token, vendor_id, now);
             ask.effect.judged(call, &judged, fault::QUOTA);
-            return judged.inspect(|_| call.note_source(ask.service.source()));
+            return judged.map(|reply| {
+                call.note_source(ask.service.source());
+                (reply, token)
+            });
         }
     }
 

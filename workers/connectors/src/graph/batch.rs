@@ -94,12 +94,11 @@ impl Api {
         }
         let mut outer = Ask::post(Path::at("$batch"), first.need, Some(json!({"requests": parts})));
         outer.effect = effect;
-        let reply = self.send(call, &outer).await?;
+        let (reply, token) = self.send_with(call, &outer).await?;
         // The batch was counted as one request; from here on each part that writes is one.
         for _ in asks.iter().filter(|ask| ask.effect.writes()).skip(1) {
             call.note_write();
         }
-        let token = self.token(call, &Service::Graph).await?;
         let mut by_id: BTreeMap<String, Value> = BTreeMap::new();
         if let Value::Array(responses) = reply.body["responses"].clone() {
             for response in responses {

@@ -281,11 +281,7 @@ impl Api {
             .header("parameter-based-routing", "true");
         ask.effect = Effect::Read;
         ask.named = cmdlets.first().map(|c| c.name);
-        let sent = match self.send(call, &ask).await {
-            Ok(reply) => self.token(call, &Service::Exchange).await.map(|token| (reply, token)),
-            Err(fault) => Err(fault),
-        };
-        let (mut reply, token) = match sent {
+        let (mut reply, token) = match self.send_with(call, &ask).await {
             Ok(sent) => sent,
             Err(fault) => return cmdlets.iter().map(|_| Err(fault.clone())).collect(),
         };

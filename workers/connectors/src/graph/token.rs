@@ -4,7 +4,7 @@
 use super::settings::{Bases, Credential, GraphSettings, OpenError};
 use super::{fault, id};
 use crate::http::{Answered, HttpClient, Shown};
-use crate::token_slots::{Slots, ask_for_token};
+use crate::token_slots::{Life, Lives, Slots, ask_for_token};
 use crate::{Answer, Call};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,9 +19,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// A token is renewed this long before it ends, so that no request carries one
-/// that ends on the way.
-const RENEW_EARLY_MS: i64 = 120_000;
 /// How long an assertion is valid: enough for clocks that differ.
 const ASSERTION_MS: i64 = 300_000;
 const ATTEMPTED: &str = "POST /{directory}/oauth2/v2.0/token";
@@ -40,8 +37,13 @@ pub(crate) struct Token {
     pub(crate) roles: Option<BTreeSet<String>>,
     /// The directory's id, when it says one.
     pub(crate) tenant: Option<String>,
-    renew_at: Timestamp,
-    serial: u64,
+    life: Life,
+}
+
+impl Lives for Token {
+    fn life(&self) -> &Life {
+        &self.life
+    }
 }
 
 /// The token cache of one connector.
@@ -86,9 +88,8 @@ impl Tokens {
 
     /// A token for this resource; never the one that was `refused`.
     pub(crate) async fn get(&self, call: &Call, resource: &str, refused: Option<&Token>) -> Answer<Arc<Token>> {
-        let will_do = |token: &Token| call.now() < token.renew_at && refused.is_none_or(|r| r.serial != token.serial);
         let ask = |serial| self.ask(call, resource, serial);
-        self.slots.get(resource, will_do, ask).await
+        self.slots.get(resource, || call.now(), refused, ask).await
     }
 
     async fn ask(&self, call: &Call, resource: &str, serial: u64) -> Answer<Token> {
@@ -110,9 +111,6 @@ impl Tokens {
                 "the token endpoint answered without a token; it is tried again",
             ));
         };
-        let lives_ms = lives_s.saturating_mul(1_000);
-        // One that lives shortly is used for half its life.
-        let early_ms = RENEW_EARLY_MS.min(lives_ms / 2);
         let claims = claims(value);
         Ok(Token {
             value: Secret::new(value),
@@ -129,8 +127,7 @@ impl Tokens {
                 let id = c["tid"].as_str().filter(|id| id::is_guid(id))?;
                 Some(id.to_owned())
             }),
-            renew_at: now.plus(lives_ms - early_ms),
-            serial,
+            life: Life::new(now, lives_s, serial),
         })
     }
 

@@ -130,6 +130,39 @@ async fn a_token_is_renewed_two_minutes_before_it_ends() {
 }
 
 #[tokio::test]
+async fn a_token_whose_renewal_fails_serves_until_it_ends() {
+    let asked_for = Arc::new(AtomicUsize::new(0));
+    let server = Server::start({
+        let asked_for = Arc::clone(&asked_for);
+        move |asked: Asked| {
+            let asked_for = Arc::clone(&asked_for);
+            async move {
+                if !asked.path.ends_with("/token") {
+                    return json_answer(200, user());
+                }
+                match asked_for.fetch_add(1, Ordering::SeqCst) {
+                    0 => token("t", 3600),
+                    _ => json_answer(503, Value::Null),
+                }
+            }
+        }
+    })
+    .await;
+    let graph = open(&server);
+    let clock = TestClock::at(1_000_000);
+    for at_s in [0, 3_600 - 119, 3_600 - 1] {
+        clock.set(1_000_000 + at_s * 1_000);
+        let mut call = crate::common::call_with(&clock);
+        Directory::account(&graph, &mut call, &who()).await.unwrap();
+    }
+    assert!(server.count("/token") > 1, "its renewal was tried");
+    clock.set(1_000_000 + 3_600 * 1_000);
+    let mut call = crate::common::call_with(&clock);
+    let fault = Directory::account(&graph, &mut call, &who()).await.unwrap_err();
+    assert_eq!((fault.class, fault.status), (FaultClass::Transient, Some(503)));
+}
+
+#[tokio::test]
 async fn a_dead_token_is_renewed_once_and_then_it_is_the_permission() {
     let issued = Arc::new(AtomicUsize::new(0));
     let server = Server::start({
@@ -321,6 +354,48 @@ async fn each_part_of_a_batch_has_its_own_fate() {
     let answers = graph.remove_all(&mut call, &who(), &many).await;
     assert!(answers.iter().all(Result::is_ok));
     assert_eq!(server.count("/$batch"), 1 + 3, "twenty at most in each");
+}
+
+#[tokio::test]
+async fn the_parts_of_a_batch_are_judged_though_no_token_is_given_any_more() {
+    let clock = TestClock::at(1_000_000);
+    let asked_for = Arc::new(AtomicUsize::new(0));
+    let server = Server::start({
+        let (clock, asked_for) = (Arc::clone(&clock), Arc::clone(&asked_for));
+        move |asked: Asked| {
+            let (clock, asked_for) = (Arc::clone(&clock), Arc::clone(&asked_for));
+            async move {
+                if asked.path.ends_with("/token") {
+                    return match asked_for.fetch_add(1, Ordering::SeqCst) {
+                        0 => token("t", 3600),
+                        _ => json_answer(503, Value::Null),
+                    };
+                }
+                // The token ends while the batch is under way.
+                clock.advance(3_600 * 1_000);
+                let responses: Vec<Value> = asked.json()["requests"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|part| json!({"id": part["id"], "status": 204}))
+                    .collect();
+                json_answer(200, json!({"responses": responses}))
+            }
+        }
+    })
+    .await;
+    let graph = open(&server);
+    let all: Vec<Held> = ["g0", "g1", "g2"]
+        .map(|id| Held::Membership {
+            group: directory_of(id),
+        })
+        .into();
+    let mut call = crate::common::call_with(&clock);
+    call.allow_writes(true);
+    let answers = graph.remove_all(&mut call, &who(), &all).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let deleted = call.receipts().iter().filter(|r| r.request.starts_with("DELETE"));
+    assert_eq!(deleted.count(), 3);
 }
 
 #[tokio::test]

@@ -244,6 +244,16 @@ async fn a_token_that_was_asked_for_is_kept_and_asked_for_anew_once_when_it_is_r
         }
     })
     .await;
+    let app = signed_in_at(&server);
+    for _ in 0..3 {
+        let found = app.find(&mut call(), &by_name("a@b.test")).await.unwrap();
+        assert!(found.accounts.is_empty());
+    }
+    assert_eq!((given.load(Ordering::SeqCst), server.count("Users")), (2, 4));
+}
+
+/// A connector that asks this server for its tokens, too.
+fn signed_in_at(server: &Server) -> ScimConnector {
     let settings = ScimSettings {
         system: System::new("wiki").unwrap(),
         url: format!("{}/scim", server.root()),
@@ -257,10 +267,30 @@ async fn a_token_that_was_asked_for_is_kept_and_asked_for_anew_once_when_it_is_r
         matched: vec![MatchBy::UserName],
         profile: PATCH,
     };
-    let app = ScimConnector::open(&HttpClient::new().unwrap(), &settings).unwrap();
+    ScimConnector::open(&HttpClient::new().unwrap(), &settings).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_that_was_asked_for_serves_to_its_end_when_no_other_is_given() {
+    let asked_for = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked_for);
+    let server = Server::start(move |asked| {
+        let asked_for = Arc::clone(&counted);
+        async move {
+            if asked.path != "/token" {
+                return json_answer(200, json!({"totalResults": 0}));
+            }
+            match asked_for.fetch_add(1, Ordering::SeqCst) {
+                // To be renewed from its beginning, and good for longer than this test.
+                0 => token("t", 119),
+                _ => json_answer(503, json!({})),
+            }
+        }
+    })
+    .await;
+    let app = signed_in_at(&server);
     for _ in 0..3 {
-        let found = app.find(&mut call(), &by_name("a@b.test")).await.unwrap();
-        assert!(found.accounts.is_empty());
+        app.find(&mut call(), &by_name("a@b.test")).await.unwrap();
     }
-    assert_eq!((given.load(Ordering::SeqCst), server.count("Users")), (2, 4));
+    assert!(asked_for.load(Ordering::SeqCst) > 1, "its renewal was tried");
 }
