@@ -40,6 +40,8 @@ pub(crate) struct Token {
     pub(crate) roles: Option<BTreeSet<String>>,
     /// The directory's id, when it says one.
     pub(crate) tenant: Option<String>,
+    /// The id of the application's service principal there, when it says one.
+    pub(crate) principal: Option<String>,
     renew_at: Timestamp,
     serial: u64,
 }
@@ -114,6 +116,10 @@ impl Tokens {
         // One that lives shortly is used for half its life.
         let early_ms = RENEW_EARLY_MS.min(lives_ms / 2);
         let claims = claims(value);
+        let guid = |name: &str| {
+            let id = claims.as_ref()?[name].as_str().filter(|id| id::is_guid(id))?;
+            Some(id.to_owned())
+        };
         Ok(Token {
             value: Secret::new(value),
             roles: claims.as_ref().map(|c| {
@@ -125,10 +131,8 @@ impl Tokens {
                     .map(str::to_owned)
                     .collect()
             }),
-            tenant: claims.as_ref().and_then(|c| {
-                let id = c["tid"].as_str().filter(|id| id::is_guid(id))?;
-                Some(id.to_owned())
-            }),
+            tenant: guid("tid"),
+            principal: guid("oid"),
             renew_at: now.plus(lives_ms - early_ms),
             serial,
         })
