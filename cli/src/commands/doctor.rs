@@ -17,8 +17,9 @@ use console::style;
 use futures::stream::{self, StreamExt as _};
 use offboard_connectors::{Call, Connector, Finding, Severity};
 use offboard_dispatcher::control::Client;
-use offboard_domain::{Kind, Lane, System, TenantId};
-use offboard_runtime::config::{Configuration, LedgerUrl, SystemConfig, SystemKind, Tenant};
+use offboard_domain::plan::{is_done_without, is_skipped};
+use offboard_domain::{Kind, Lane, Policy, System, TenantId};
+use offboard_runtime::config::{ConfigErrors, Configuration, LedgerUrl, SystemConfig, SystemKind, Tenant};
 use offboard_runtime::{Clock, SystemClock};
 use role::Role;
 use serde::Serialize;
@@ -56,10 +57,9 @@ pub(super) async fn run(ctx: &Ctx, asked: Asked) -> Result<Exit, CliError> {
         stderr,
         broker,
     } = asked;
-    // Also what is wrong with one client's file alone.
-    ctx.load()?;
     let config = ctx.config()?;
-    if let Some(tenant) = tenant.as_ref().filter(|t| !config.tenants.contains_key(t)) {
+    let is_known = |t: &TenantId| config.tenants.contains_key(t) || config.broken.contains_key(t);
+    if let Some(tenant) = tenant.as_ref().filter(|t| !is_known(t)) {
         return Err(CliError::usage(format!(
             "there is no tenant '{tenant}' in the configuration"
         )));
@@ -74,9 +74,12 @@ pub(super) async fn run(ctx: &Ctx, asked: Asked) -> Result<Exit, CliError> {
         checked.push(held::of(&config, &file)?);
     }
     let systems = Systems::open_showing(&config, stderr)?;
-    let concerned = |t: &&Tenant| tenant.as_ref().is_none_or(|only| t.id == *only);
-    for tenant in config.tenants.values().filter(concerned) {
-        checked.extend(of_tenant(tenant, &systems, &role, offline).await);
+    let is_concerned = |t: &TenantId| tenant.as_ref().is_none_or(|only| t == only);
+    let broken = config.broken.iter().filter(|(id, _)| is_concerned(id));
+    checked.extend(broken.map(unreadable));
+    for tenant in config.tenants.values().filter(|t| is_concerned(&t.id)) {
+        let parts = of_tenant(tenant, &systems, &role, offline).await;
+        checked.extend(parts.into_iter().map(|part| heeding(&tenant.policy, part)));
     }
     let worst = checked
         .iter()
@@ -128,10 +131,49 @@ fn problem(what: impl Into<String>, how_to_mend: impl Into<String>) -> Finding {
     }
 }
 
+/// A tenant whose file does not read. The others are looked at all the same.
+fn unreadable((tenant, errors): (&TenantId, &ConfigErrors)) -> Checked {
+    let how = "mend it, then look again: until then none of this tenant's systems is looked at, and no process starts";
+    let mistakes = errors.0.iter();
+    Checked {
+        part: tenant.to_string(),
+        findings: mistakes.map(|mistake| problem(mistake.to_string(), how)).collect(),
+    }
+}
+
+/// What stops nothing but tasks that the tenant's policy does without is no harm.
+fn heeding(policy: &Policy, checked: Checked) -> Checked {
+    let heed = |found: Finding| {
+        let idle = !found.kinds.is_empty() && found.kinds.iter().all(|kind| is_done_without(*kind, policy));
+        if found.severity == Severity::Fine || !idle {
+            return found;
+        }
+        let kinds: Vec<&str> = found.kinds.iter().map(|kind| kind.name()).collect();
+        let unless = match found.kinds.iter().all(|kind| is_skipped(*kind, policy)) {
+            true => "",
+            false => ", unless a request asks for it",
+        };
+        let (what, kinds) = (found.what, kinds.join(", "));
+        fine(format!("{what}; not needed: the policy does without {kinds}{unless}"))
+    };
+    let findings = checked.findings.into_iter().map(heed).collect();
+    Checked {
+        part: checked.part,
+        findings,
+    }
+}
+
 /// The folder itself: configuration, keys, a ledger that is a file, store,
 /// evidence.
 async fn installation(config: &Configuration, role: &Role, offline: bool) -> Vec<Finding> {
-    let mut found = vec![fine(format!("the configuration in {} reads", config.dir.display()))];
+    let but = match config.broken.len() {
+        0 => String::new(),
+        n => format!(", but for the files of {n} tenants"),
+    };
+    let mut found = vec![fine(format!(
+        "the configuration in {} reads{but}",
+        config.dir.display()
+    ))];
     found.extend(role.keys(config));
     if !is_shared(config) {
         found.push(ledger(config).await);
@@ -144,7 +186,7 @@ async fn installation(config: &Configuration, role: &Role, offline: bool) -> Vec
     if matches!(role, Role::All | Role::Dispatcher) {
         found.extend(crowded(&config.engine.admission).iter().map(slow_vendor));
     }
-    if config.tenants.is_empty() {
+    if config.tenants.is_empty() && config.broken.is_empty() {
         found.push(warning(
             "no tenant is configured",
             "copy tenants/contoso.toml.example to tenants/<handle>.toml and fill it in",

@@ -48,15 +48,41 @@ fn a_wrong_key_is_named_with_a_suggestion() {
     let file = folder.path().join("tenants/northwind.toml");
     let text = fs::read_to_string(&file).unwrap().replace("time_zone", "time_zoen");
     fs::write(&file, text).unwrap();
-    let ran = folder.run(&["doctor", "--offline"]).expect(2);
+    let ran = folder.run(&["run"]).expect(2);
     assert!(
         ran.err.contains("northwind.toml:2") && ran.err.contains("did you mean 'time_zone'?"),
         "{}",
         ran.err
     );
-    let json = folder.run(&["doctor", "--offline", "--json"]).expect(2);
+    let json = folder.run(&["run", "--json"]).expect(2);
     let error: serde_json::Value = serde_json::from_str(&json.err).unwrap();
     assert_eq!(error["error"]["exit"], 2);
+}
+
+#[test]
+fn doctor_tells_what_is_wrong_with_one_clients_file_and_looks_at_the_others() {
+    let folder = Folder::with_tenant();
+    let nowhere = "http://127.0.0.1:9";
+    folder.tenant("fabrikam", "fabrikam.example", [nowhere; 4], Credential::Secret);
+    let file = folder.path().join("tenants/fabrikam.toml");
+    let text = fs::read_to_string(&file).unwrap().replace("time_zone", "time_zoen");
+    fs::write(&file, text).unwrap();
+    let found = folder.run(&["doctor", "--offline", "--json"]).expect(1).json();
+    let parts = found.as_array().unwrap();
+    let of = |part: &str| parts.iter().find(|p| p["part"] == part).unwrap()["findings"].clone();
+    let told = of("fabrikam");
+    assert_eq!(told[0]["severity"], "problem");
+    let what = told.to_string();
+    assert!(
+        what.contains("fabrikam.toml:2") && what.contains("did you mean 'time_zone'?"),
+        "{what}"
+    );
+    assert_eq!(of("northwind/m365")[0]["severity"], "fine");
+    // Who asks for one of them is told of that one.
+    folder.run(&["doctor", "--offline", "--tenant", "northwind"]).expect(0);
+    let own = folder.run(&["doctor", "--offline", "--tenant", "fabrikam"]).expect(1);
+    assert!(own.out.contains("fabrikam.toml:2"), "{}", own.out);
+    folder.run(&["doctor", "--offline", "--tenant", "contoso"]).expect(2);
 }
 
 #[test]
@@ -332,7 +358,6 @@ fn beside_one_clients_half_written_file_nothing_is_decided_without_that_client()
         &["submit", "other.json", "--json"],
         &["plan", "--tenant", "fabrikam", "--person", "b@fabrikam.example"],
         &["run", "other.json", "--tenant", "fabrikam"],
-        &["doctor", "--offline"],
     ] {
         let ran = folder.run(args).expect(2);
         assert!(ran.err.contains(place), "{args:?}: {}", ran.err);

@@ -2,7 +2,9 @@
 //! processes.
 
 use crate::stage::{ROUNDS, Stage, lead};
-use crate::support::{Folder, until};
+use crate::support::{CERTIFICATE, Folder, until};
+use offboard_connectors::graph::thumbprint;
+use offboard_sim::population::{ADMIN_APP, Town};
 use offboard_sim::world::{Fault, Op};
 use serde_json::{Value, json};
 
@@ -223,6 +225,80 @@ async fn a_mail_address_protects_and_doctor_names_what_protects_nobody() {
     // By his id as well: who he is, and not how he is named, is what protects him.
     let plan = plan_of(&stage, &stage.cast().plain, 3);
     assert!(plan["why_not"].to_string().contains("protected"), "{plan}");
+}
+
+/// The severity of what doctor says of a part about this, and what it says.
+fn said(found: &Value, part: &str, about: &str) -> Option<(String, String)> {
+    let parts = found.as_array().unwrap();
+    let findings = parts.iter().find(|p| p["part"] == part).unwrap()["findings"]
+        .as_array()
+        .unwrap();
+    let told = findings.iter().find(|f| f["what"].as_str().unwrap().contains(about))?;
+    let text = |field: &str| told[field].as_str().unwrap().to_owned();
+    Some((text("severity"), text("what")))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_asks_every_tenants_system_and_says_whose_permission_is_missing() {
+    let stage = Stage::kind().await;
+    let second = {
+        let mut world = stage.world();
+        let mut town = Town::found(&mut world, "fabrikam", 0);
+        town.register_certificate(&thumbprint(CERTIFICATE).unwrap());
+        town.withhold("UserAuthenticationMethod.ReadWrite.All");
+        town.id().to_owned()
+    };
+    let file = stage.folder.path().join("tenants/northwind.toml");
+    let text = std::fs::read_to_string(file).unwrap();
+    let text = text.replace(&stage.tenant_id(), &second);
+    stage.folder.write("tenants/fabrikam.toml", &text);
+    let found = stage.folder.run(&["doctor", "--json"]).expect(1).json();
+    let missing = "UserAuthenticationMethod.ReadWrite.All on Microsoft Graph is not granted";
+    let (severity, _) = said(&found, "fabrikam/m365", missing).unwrap();
+    assert_eq!(severity, "problem");
+    assert_eq!(said(&found, "northwind/m365", missing), None);
+    let every = "every permission on Microsoft Graph that the kinds need is granted";
+    assert!(said(&found, "northwind/m365", every).is_some(), "{found}");
+    assert_eq!(said(&found, "fabrikam/m365", every), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_needs_no_permission_of_tasks_that_the_policy_does_without() {
+    let stage = Stage::kind().await;
+    let tenant = stage.tenant_id();
+    {
+        let mut world = stage.world();
+        let app = world.tenant_mut(&tenant).unwrap().apps.get_mut(ADMIN_APP).unwrap();
+        app.graph_roles.remove("Mail.Read");
+        app.graph_roles.remove("Device.ReadWrite.All");
+    }
+    let file = stage.folder.path().join("tenants/northwind.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    for (policy, code, archive, device) in [
+        ("archive_mailbox = false", 1, "fine", "problem"),
+        ("archive_mailbox = true", 1, "problem", "problem"),
+        (
+            "archive_mailbox = true\nskip = [\"device.disable_object\"]",
+            1,
+            "problem",
+            "fine",
+        ),
+        ("skip = [\"device.disable_object\"]", 0, "fine", "fine"),
+    ] {
+        let policy = format!("[policy]\n{policy}\n\n[policy.approvals]");
+        std::fs::write(&file, text.replace("[policy.approvals]", &policy)).unwrap();
+        let found = stage.folder.run(&["doctor", "--json"]).expect(code).json();
+        for (permission, kind, wanted) in [
+            ("Mail.Read", "mailbox.archive_mailbox", archive),
+            ("Device.ReadWrite.All", "device.disable_object", device),
+        ] {
+            let about = format!("{permission} on Microsoft Graph is not granted");
+            let (severity, what) = said(&found, "northwind/m365", &about).unwrap();
+            assert_eq!(severity, wanted, "{policy}: {what}");
+            let names = what.contains(&format!("the policy does without {kind}"));
+            assert_eq!(names, wanted == "fine", "{what}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

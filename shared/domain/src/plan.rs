@@ -43,6 +43,21 @@ pub fn is_skipped(kind: Kind, policy: &Policy) -> bool {
     kind.spec().skippable && policy.skip.contains(&kind)
 }
 
+/// Whether the tenant's policy does without a kind: it leaves it out, or only a request that
+/// asks for it gets it.
+#[must_use]
+pub fn is_done_without(kind: Kind, policy: &Policy) -> bool {
+    let wanted = match kind {
+        Kind::ArchiveMailbox => policy.archive_mailbox,
+        Kind::SetAutomaticReply => policy.automatic_reply.as_deref().is_some_and(|text| !text.is_empty()),
+        Kind::HandOverMeetings => policy.meetings == Meetings::HandOver,
+        Kind::CancelMeetings => policy.meetings != Meetings::Leave,
+        Kind::HandOverOneDrive => policy.onedrive == OneDriveChoice::HandOver,
+        _ => true,
+    };
+    !wanted || is_skipped(kind, policy)
+}
+
 /// The read-only tasks with which every case begins: one resolve for each
 /// system that can.
 #[must_use]

@@ -7,7 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::catalogue::{EXCHANGE_ADMINISTRATOR, GLOBAL_ADMINISTRATOR, PRIVILEGED_AUTHENTICATION_ADMINISTRATOR};
+use super::catalogue::{
+    EXCHANGE_ADMINISTRATOR, GLOBAL_ADMINISTRATOR, GLOBAL_READER, PRIVILEGED_AUTHENTICATION_ADMINISTRATOR,
+};
 use super::model::App;
 use super::{Actor, Cx, Failure, Op, Reply, Surface, Tenant, VendorError, World};
 
@@ -58,11 +60,17 @@ impl Caller {
             Surface::Exchange => {
                 let administrator = self.entra_roles.contains(EXCHANGE_ADMINISTRATOR)
                     || self.entra_roles.contains(GLOBAL_ADMINISTRATOR);
-                // Exchange says nothing at all: 401 with an empty body.
-                if permitted && administrator {
-                    Ok(())
-                } else {
-                    Err(VendorError::new(401, "", ""))
+                match (permitted, self.entra_roles.contains(GLOBAL_READER)) {
+                    (true, _) if administrator => Ok(()),
+                    (true, true) if !op.writes() => Ok(()),
+                    // What a role does not include is not there for who has it.
+                    (true, true) => Err(VendorError::cmdlet(
+                        400,
+                        "CommandNotFoundException",
+                        "The term is not recognized as the name of a cmdlet, function, script file, or operable program.",
+                    )),
+                    // Exchange says nothing at all: 401 with an empty body.
+                    _ => Err(VendorError::new(401, "", "")),
                 }
             }
             _ if permitted => Ok(()),

@@ -16,6 +16,8 @@ pub const GLOBAL_ADMINISTRATOR: &str = "62e90394-69f5-4237-9190-012177145e10";
 pub const PRIVILEGED_AUTHENTICATION_ADMINISTRATOR: &str = "7be44c8a-adaf-4e2a-84d6-ab2649e08a13";
 /// The role that an application needs for Exchange's admin endpoint.
 pub const EXCHANGE_ADMINISTRATOR: &str = "29232cdf-9323-42fd-ade2-1d097af3e4de";
+/// A role that reads everything and changes nothing, in Exchange too.
+pub const GLOBAL_READER: &str = "f2ef992c-3afb-46b9-b7cf-a126ee74c451";
 /// A lesser administrator.
 pub const USER_ADMINISTRATOR: &str = "fe930be7-5e62-47db-91af-98c3a49a38b1";
 /// A lesser administrator.
@@ -48,7 +50,7 @@ pub const ROLES: &[Role] = &[
         name: "SharePoint Administrator",
     },
     Role {
-        id: "f2ef992c-3afb-46b9-b7cf-a126ee74c451",
+        id: GLOBAL_READER,
         name: "Global Reader",
     },
     Role {

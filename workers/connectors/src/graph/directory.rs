@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The role that can do everything, by its published template id.
-const GLOBAL_ADMINISTRATOR: &str = "62e90394-69f5-4237-9190-012177145e10";
+pub(super) const GLOBAL_ADMINISTRATOR: &str = "62e90394-69f5-4237-9190-012177145e10";
 /// The published id of every mobile phone method: it goes after the others.
 const MOBILE_PHONE: &str = "3179e48a-750b-4051-897c-87b9720928f7";
 /// The published id of every alternate mobile phone method.

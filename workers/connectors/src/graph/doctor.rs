@@ -1,10 +1,12 @@
 //! `offboard doctor`: says before the first departure what would fail in it.
 
 use super::api::{Api, Ask, Service};
+use super::directory::GLOBAL_ADMINISTRATOR;
 use super::documents::{is_sharepoint, site_address};
 use super::exchange::Cmdlet;
-use super::path::Path;
+use super::path::{Filter, Path};
 use super::permission::{self, EXCHANGE, Need, SITES};
+use super::read::text_in;
 use crate::{Call, Finding, Severity};
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::{Fault, FaultClass, Kind};
@@ -18,6 +20,11 @@ const TOO_WIDE: &[&str] = &[
     "User.ReadWrite.All",
     "Application.ReadWrite.All",
 ];
+
+/// The role that Exchange wants, by its published template id.
+const EXCHANGE_ADMINISTRATOR: &str = "29232cdf-9323-42fd-ade2-1d097af3e4de";
+/// The roles that let the application change anything in Exchange; others let it read.
+const EXCHANGE_WRITERS: [&str; 2] = [EXCHANGE_ADMINISTRATOR, GLOBAL_ADMINISTRATOR];
 
 /// Every permission that a kind needs, and the kinds that need it.
 fn wanted() -> BTreeMap<Need, BTreeSet<Kind>> {
@@ -175,11 +182,14 @@ async fn clock(api: &Api, call: &mut Call, findings: &mut Vec<Finding>) {
 async fn exchange(api: &Api, call: &mut Call, findings: &mut Vec<Finding>) {
     let first = || Cmdlet::new("Get-Mailbox").with("ResultSize", 1);
     match patiently!(api.invoke(call, first())) {
-        Ok(_) => findings.push(Finding::new(
-            Severity::Fine,
-            "Exchange lets the application run commands",
-            "",
-        )),
+        Ok(_) => {
+            findings.push(Finding::new(
+                Severity::Fine,
+                "Exchange lets the application run commands",
+                "",
+            ));
+            findings.extend(exchange_role(api, call).await);
+        }
         Err(fault) => findings.push(Finding {
             kinds: wanted().remove(&EXCHANGE).unwrap_or_default(),
             ..Finding::new(
@@ -189,6 +199,43 @@ async fn exchange(api: &Api, call: &mut Call, findings: &mut Vec<Finding>) {
             )
         }),
     }
+}
+
+/// A role that only reads passes every command that this check may run. So it is read which
+/// roles the application has; none: one that may write.
+async fn exchange_role(api: &Api, call: &mut Call) -> Option<Finding> {
+    let found = match roles_held(api, call).await {
+        Some(held) if held.iter().any(|role| EXCHANGE_WRITERS.contains(&role.as_str())) => return None,
+        Some(_) => Finding::new(
+            Severity::Problem,
+            "the application has no role with which Exchange lets it change anything",
+            "assign it the role Exchange Administrator, by its name and as an active assignment; until Exchange heeds it, an hour may pass",
+        ),
+        None => Finding::new(
+            Severity::Warning,
+            "whether Exchange lets the application change anything cannot be read from its roles",
+            "see in the directory that the application has the role Exchange Administrator; RoleManagement.Read.Directory on Microsoft Graph lets this check read it",
+        ),
+    };
+    let mut kinds = wanted().remove(&EXCHANGE).unwrap_or_default();
+    kinds.retain(|kind| kind.spec().writes);
+    Some(Finding { kinds, ..found })
+}
+
+/// The directory roles of the application by their template ids. None where they cannot be
+/// read, or it has none of its own: whom Exchange answers has one by a group then.
+async fn roles_held(api: &Api, call: &mut Call) -> Option<Vec<String>> {
+    let token = patiently!(api.token(call, &Service::Graph)).ok()?;
+    let path = Path::at("roleManagement")
+        .then("directory/roleAssignments")
+        .filter(&Filter::eq("principalId", token.principal.as_deref()?));
+    let ask = Ask::get(path, permission::READ_ROLES);
+    let assigned = patiently!(api.list(call, ask.clone())).ok()?;
+    let held: Vec<String> = assigned
+        .iter()
+        .filter_map(|a| text_in(&a["roleDefinitionId"]))
+        .collect();
+    (!held.is_empty()).then_some(held)
 }
 
 fn sharepoint(api: &Api, findings: &mut Vec<Finding>) {

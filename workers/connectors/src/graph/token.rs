@@ -37,6 +37,8 @@ pub(crate) struct Token {
     pub(crate) roles: Option<BTreeSet<String>>,
     /// The directory's id, when it says one.
     pub(crate) tenant: Option<String>,
+    /// The id of the application's service principal there, when it says one.
+    pub(crate) principal: Option<String>,
     life: Life,
 }
 
@@ -112,6 +114,10 @@ impl Tokens {
             ));
         };
         let claims = claims(value);
+        let guid = |name: &str| {
+            let id = claims.as_ref()?[name].as_str().filter(|id| id::is_guid(id))?;
+            Some(id.to_owned())
+        };
         Ok(Token {
             value: Secret::new(value),
             roles: claims.as_ref().map(|c| {
@@ -123,10 +129,8 @@ impl Tokens {
                     .map(str::to_owned)
                     .collect()
             }),
-            tenant: claims.as_ref().and_then(|c| {
-                let id = c["tid"].as_str().filter(|id| id::is_guid(id))?;
-                Some(id.to_owned())
-            }),
+            tenant: guid("tid"),
+            principal: guid("oid"),
             life: Life::new(now, lives_s, serial),
         })
     }

@@ -15,11 +15,11 @@ use laws::{
     what_must_precede_what_was_done_comes_late,
 };
 use offboard_domain::catalogue::{Approval, Area, Kind, Wanted};
-use offboard_domain::departure::{Departure, Manner};
+use offboard_domain::departure::{Choices, Departure, Manner, Meetings, OneDriveChoice};
 use offboard_domain::evidence;
 use offboard_domain::fault::{Consequence, FaultClass, consequence};
 use offboard_domain::keeping::Retention;
-use offboard_domain::plan::{is_skipped, plan};
+use offboard_domain::plan::{is_done_without, is_skipped, plan};
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
     ApprovalOf, Capabilities, Case, CaseId, Checked, Command, Credit, Digest, Event, Facts, Gates, Lane, ObjectId,
@@ -725,6 +725,44 @@ fn what_was_not_read_proves_nothing() {
         }
         let verdict = judge(kind, &Facts::new(), &Facts::new(), Some(&Facts::new()));
         assert_ne!(verdict, Verdict::Satisfied, "{kind} is satisfied by nothing");
+    }
+}
+
+#[test]
+fn a_request_that_asks_for_nothing_gets_what_the_policy_does_not_do_without() {
+    let offered: BTreeSet<Kind> = machines().into_iter().collect();
+    let capabilities = Capabilities([(m365(), offered)].into());
+    let facts = Facts::new().with("object_id", "u-1").with("successor_id", "u-2");
+    let bare = Departure {
+        choices: Choices::default(),
+        ..departure(Manner::Planned)
+    };
+    let asking = Policy {
+        archive_mailbox: true,
+        automatic_reply: Some("I have left.".into()),
+        meetings: Meetings::HandOver,
+        onedrive: OneDriveChoice::HandOver,
+        ..Policy::default()
+    };
+    let silent = Policy {
+        archive_mailbox: false,
+        automatic_reply: Some(String::new()),
+        meetings: Meetings::Leave,
+        onedrive: OneDriveChoice::Ask,
+        ..Policy::default()
+    };
+    for (policy, without) in [(&asking, false), (&silent, true)] {
+        let made = plan(bare.case_id(), &bare, &facts, policy, &capabilities, false).unwrap();
+        for kind in [
+            Kind::ArchiveMailbox,
+            Kind::SetAutomaticReply,
+            Kind::HandOverMeetings,
+            Kind::CancelMeetings,
+            Kind::HandOverOneDrive,
+        ] {
+            assert_eq!(is_done_without(kind, policy), without, "{kind}");
+            assert_eq!(made.tasks.iter().any(|t| t.kind == kind), !without, "{kind}");
+        }
     }
 }
 

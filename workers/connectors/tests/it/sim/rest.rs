@@ -8,6 +8,7 @@ use offboard_connectors::{
 };
 use offboard_domain::{FaultClass, Kind};
 use offboard_sim::population::{ADMIN_APP, ADMIN_APP_SECRET};
+use offboard_sim::world::catalogue::{EXCHANGE_ADMINISTRATOR, GLOBAL_ADMINISTRATOR, GLOBAL_READER};
 use offboard_sim::world::{Cruelty, Effect};
 use std::collections::BTreeSet;
 
@@ -323,6 +324,62 @@ async fn the_check_says_what_is_missing_and_for_which_kinds() {
         matches!(findings.as_slice(), [f] if f.severity == Severity::Problem && f.what.contains("AADSTS7000215")),
         "{findings:?}"
     );
+}
+
+#[tokio::test]
+async fn the_check_tells_a_role_of_exchange_that_only_reads() {
+    let s = Stage::with(Cruelty::kind(), true).await;
+    let told = async || {
+        let graph = s.anew(Credential::Certificate {
+            certificate_pem: CERTIFICATE.into(),
+            key_pem: KEY.into(),
+        });
+        let findings = graph.check(&mut s.reading()).await;
+        assert!(
+            findings
+                .iter()
+                .any(|f| f.what.contains("Exchange lets the application run"))
+        );
+        findings
+            .into_iter()
+            .find(|f| f.what.contains("Exchange lets") && f.what.contains("change anything"))
+    };
+    for (roles, fine) in [
+        (&[EXCHANGE_ADMINISTRATOR][..], true),
+        (&[GLOBAL_ADMINISTRATOR, GLOBAL_READER][..], true),
+        (&[GLOBAL_READER][..], false),
+    ] {
+        s.arrange(|t| {
+            let app = t.apps.get_mut(ADMIN_APP).unwrap();
+            app.entra_roles = roles.iter().map(|role| (*role).to_owned()).collect();
+        });
+        let told = told().await;
+        assert_eq!(told.is_none(), fine, "{roles:?}: {told:?}");
+        if let Some(told) = told {
+            assert_eq!(told.severity, Severity::Problem);
+            assert!(told.how_to_mend.contains("Exchange Administrator"), "{told:?}");
+            assert!(told.kinds.contains(&Kind::ConvertToShared) && !told.kinds.contains(&Kind::SnapshotMailbox));
+        }
+    }
+    // It is as the check says: what reads goes on, and what writes is refused.
+    let graph = s.anew(Credential::Secret(ADMIN_APP_SECRET.into()));
+    let who = id(&s.cast.plain);
+    let mailbox = Mailboxes::mailbox(&graph, &mut s.reading(), &who).await.unwrap();
+    assert!(mailbox.is_some());
+    let refused = Mailboxes::set(&graph, &mut s.writing(), &who, &MailboxChange::Hide)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.class, FaultClass::Denied);
+    assert!(refused.detail.contains("Exchange Administrator"), "{refused}");
+    // Where its roles cannot be read, that is said.
+    s.arrange(|t| {
+        let app = t.apps.get_mut(ADMIN_APP).unwrap();
+        app.graph_roles
+            .retain(|role| !role.starts_with("RoleManagement.") && !role.starts_with("Directory."));
+    });
+    let unread = told().await.unwrap();
+    assert_eq!(unread.severity, Severity::Warning);
+    assert!(unread.what.contains("cannot be read"), "{unread:?}");
 }
 
 #[tokio::test]
