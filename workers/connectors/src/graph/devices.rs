@@ -462,10 +462,8 @@ impl Devices for GraphConnector {
             }
         }
         match &device.object {
-            // Also where the management had it as his: it may have been given to somebody else
-            // and wiped for him since, and then nothing else tells whose it is.
-            Some(object) => self.api.registered_to_another(call, object, id).await,
-            None => Ok(false),
+            Some(object) if device.managed.is_none() => self.api.registered_to_another(call, object, id).await,
+            _ => Ok(false),
         }
     }
 

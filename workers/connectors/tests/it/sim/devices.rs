@@ -247,9 +247,8 @@ async fn whoever_joined_a_colleagues_device_does_not_use_it() {
         row.more_owners.insert(colleague.0.clone());
     });
     assert!(ask(&mut call, &joined.at, &technician).await);
-    // One that the management had as his, too: since its record is gone, the technician who
-    // joined it for him is not told from whoever has it by now.
-    assert!(ask(&mut call, &laptop, &colleague).await);
+    // One that the management had as his stays his: who joined it for him is registered too.
+    assert!(!ask(&mut call, &laptop, &colleague).await);
     // Gone since: nobody is registered on it.
     s.arrange(|t| drop(t.devices.remove(&object.0, T0)));
     assert!(!ask(&mut call, &joined.at, &technician).await);
