@@ -25,8 +25,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// replicas lag by two minutes at most, and an attempt has as many.
 const READ_BEFORE_MS: i64 = 5 * MINUTE_MS;
 
-/// When something of a tenant's was given to somebody else.
-type Given = BTreeMap<(String, String), i64>;
+/// When something of a tenant's was given to somebody else, and to whom.
+type Given = BTreeMap<(String, String), (i64, String)>;
 /// A person of a tenant.
 type Whose = (TenantId, String);
 /// What was done outside, and for which task.
@@ -213,7 +213,8 @@ impl Stage {
         let mut given = Given::new();
         for entry in world.journal() {
             if entry.effect == Effect::DeviceGiven {
-                given.insert((entry.tenant.clone(), entry.object.clone()), entry.at_ms);
+                let to = (entry.at_ms, entry.subject.clone());
+                given.insert((entry.tenant.clone(), entry.object.clone()), to);
             }
             let Actor::App { client_request_id, .. } = &entry.actor else {
                 continue;
@@ -227,13 +228,18 @@ impl Stage {
                 entry.effect, entry.subject, entry.object
             ));
             let case = self.auditor.ordered_by(client_request_id);
+            let given = given.get(&(entry.tenant.clone(), entry.object.clone()));
             let lawful = case.as_ref().is_some_and(|(tenant, case, _)| {
                 let here = vendor.tenants.get(tenant).is_some_and(|built| built.id == entry.tenant);
                 let allowed = allowed.get(&(tenant.clone(), *case));
                 here && (entry.effect == Effect::KeyRead
-                    || allowed.is_some_and(|a| a.contains(&entry.subject) || a.contains(&entry.object)))
+                    || allowed.is_some_and(|a| {
+                        // Whoever has it by now may leave as well, and it is his then.
+                        let has_it = given.is_some_and(|(_, to)| a.contains(to));
+                        has_it || a.contains(&entry.subject) || a.contains(&entry.object)
+                    }))
             });
-            let given_at = given.get(&(entry.tenant.clone(), entry.object.clone())).copied();
+            let given_at = given.map(|(at, _)| *at);
             if !lawful && given_at.is_none_or(|at| entry.at_ms - at > READ_BEFORE_MS) {
                 let invariant = match given_at {
                     Some(_) => Invariant::NeverAnothersDevice,
@@ -251,10 +257,18 @@ impl Stage {
             }
         }
         for harm in world.violations() {
-            let Actor::App { .. } = harm.actor else { continue };
-            let given_at = given.get(&(harm.tenant.clone(), harm.object.clone()));
-            let given_for_ms = given_at.map(|at| harm.at_ms - at).filter(|ms| *ms >= 0);
+            let Actor::App { client_request_id, .. } = &harm.actor else {
+                continue;
+            };
+            let given = given.get(&(harm.tenant.clone(), harm.object.clone()));
+            let given_for_ms = given.map(|(at, _)| harm.at_ms - at).filter(|ms| *ms >= 0);
+            let is_his = given.is_some_and(|(_, to)| {
+                let case = self.auditor.ordered_by(client_request_id);
+                let allowed = case.and_then(|(tenant, case, _)| allowed.get(&(tenant, case)));
+                allowed.is_some_and(|a| a.contains(to))
+            });
             let invariant = match harm.harm {
+                Harm::ColleaguesDeviceDisabled if is_his => continue,
                 Harm::ColleaguesDeviceDisabled if given_for_ms.is_some_and(|ms| ms <= READ_BEFORE_MS) => continue,
                 Harm::ColleaguesDeviceDisabled if given_for_ms.is_some() => Invariant::NeverAnothersDevice,
                 // By a person's explicit decision, which the case records.
