@@ -1,7 +1,6 @@
 //! The backend on RabbitMQ: the laws, and what it promises beyond them.
 
 mod broker;
-mod cluster;
 mod dead;
 mod depths;
 mod faults;
