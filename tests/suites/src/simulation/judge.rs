@@ -199,12 +199,16 @@ impl Stage {
     fn judge_vendor(&self, vendor: &Vendor) {
         // Whom each case may touch: its own person, and who takes over from him.
         let mut allowed: BTreeMap<(TenantId, CaseId), BTreeSet<String>> = BTreeMap::new();
+        // Whose device may be disabled and unassigned by it: its own person's alone.
+        let mut leavers: BTreeMap<(TenantId, CaseId), BTreeSet<String>> = BTreeMap::new();
         let mut given_up: BTreeSet<String> = BTreeSet::new();
         let meant = self.people.meant();
         self.auditor.each_case(|tenant, shadow| {
-            let own = whom_it_is_about(&meant, &shadow.case).into_iter();
+            let own: BTreeSet<String> = whom_it_is_about(&meant, &shadow.case).into_iter().collect();
+            leavers.insert((tenant.clone(), shadow.case.id), own.clone());
             let successor = shadow.case.subject_facts.text("successor_id").map(str::to_owned);
-            allowed.insert((tenant.clone(), shadow.case.id), own.chain(successor).collect());
+            let all = own.into_iter().chain(successor).collect();
+            allowed.insert((tenant.clone(), shadow.case.id), all);
             if shadow.drive_given_up {
                 given_up.extend(shadow.case.subject.0.values().map(|id| id.0.clone()));
             }
@@ -231,13 +235,13 @@ impl Stage {
             let given = given.get(&(entry.tenant.clone(), entry.object.clone()));
             let lawful = case.as_ref().is_some_and(|(tenant, case, _)| {
                 let here = vendor.tenants.get(tenant).is_some_and(|built| built.id == entry.tenant);
-                let allowed = allowed.get(&(tenant.clone(), *case));
+                let at = (tenant.clone(), *case);
+                // Whoever has it by now may leave as well, and it is his then.
+                let has_it = given.is_some_and(|(_, to)| leavers.get(&at).is_some_and(|l| l.contains(to)));
+                let allowed = allowed.get(&at);
                 here && (entry.effect == Effect::KeyRead
-                    || allowed.is_some_and(|a| {
-                        // Whoever has it by now may leave as well, and it is his then.
-                        let has_it = given.is_some_and(|(_, to)| a.contains(to));
-                        has_it || a.contains(&entry.subject) || a.contains(&entry.object)
-                    }))
+                    || has_it
+                    || allowed.is_some_and(|a| a.contains(&entry.subject) || a.contains(&entry.object)))
             });
             let given_at = given.map(|(at, _)| *at);
             if !lawful && given_at.is_none_or(|at| entry.at_ms - at > READ_BEFORE_MS) {
@@ -262,10 +266,10 @@ impl Stage {
             };
             let given = given.get(&(harm.tenant.clone(), harm.object.clone()));
             let given_for_ms = given.map(|(at, _)| harm.at_ms - at).filter(|ms| *ms >= 0);
-            let is_his = given.is_some_and(|(_, to)| {
+            let is_his = given_for_ms.and(given).is_some_and(|(_, to)| {
                 let case = self.auditor.ordered_by(client_request_id);
-                let allowed = case.and_then(|(tenant, case, _)| allowed.get(&(tenant, case)));
-                allowed.is_some_and(|a| a.contains(to))
+                let leaver = case.and_then(|(tenant, case, _)| leavers.get(&(tenant, case)));
+                leaver.is_some_and(|l| l.contains(to))
             });
             let invariant = match harm.harm {
                 Harm::ColleaguesDeviceDisabled if is_his => continue,
