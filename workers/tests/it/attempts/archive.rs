@@ -378,7 +378,8 @@ async fn a_message_over_which_the_server_is_silent_stops_no_other_and_is_at_last
         let silent = places.iter().map(|place| (("INBOX".to_owned(), *place), SILENT));
         desk.fake.lock().failing = silent.collect();
         let (mut faults, mut blocked) = (0, false);
-        for _ in 0..300 {
+        // A silence takes most of a slice: up to five attempts come to a fault.
+        for _ in 0..600 {
             todo.attempt += 1;
             let report = desk.once(&todo).await;
             let fault = match report.said {
