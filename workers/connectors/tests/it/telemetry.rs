@@ -114,7 +114,8 @@ async fn requests_that_are_not_of_http_are_measured_and_traced_and_name_nobody()
         assert!(traced.contains(name), "{name}");
     }
     for (what, told) in [("metrics", &text), ("traces", &traced)] {
-        let told = told.to_lowercase();
+        // A kind's own name is nobody's folder.
+        let told = told.to_lowercase().replace("mailbox.remove_inbox_rules", "");
         for secret in [CANARY, "anna@x.test", "s3cret", "inbox", "wrong-pass-1", "svc-offboard"] {
             assert!(!told.contains(secret), "{secret} is in the {what}");
         }

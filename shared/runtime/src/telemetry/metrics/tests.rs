@@ -337,8 +337,8 @@ fn access_is_open_until_everything_that_cuts_it_at_once_is_settled() {
     assert_eq!(access_ends(&early), NOW, "nobody asked for it before");
 }
 
-/// A planned application or a directory on the premises is looked into first: as long as
-/// nobody has, or a person must, he may have access there. What is found or done again after
+/// A directory on the premises is looked into first: as long as nobody has, or a person must,
+/// he may have access there. What is found or done again after
 /// access was cut is no second departure.
 #[test]
 fn access_is_open_while_whoever_finds_what_cuts_it_has_not_looked_and_is_cut_once() {
@@ -349,13 +349,13 @@ fn access_is_open_while_whoever_finds_what_cuts_it_has_not_looked_and_is_cut_onc
         let object = object.map(ObjectId::from);
         PlannedTask::new(case.id, kind, &System::new(system).unwrap(), object, Facts::default())
     };
-    let [crm, wiki] = ["crm", "wiki"].map(|app| planned(Kind::ResolveInApp, app, None));
-    let found = planned(Kind::DisableInApp, "crm", Some("7"));
-    let late = planned(Kind::DisableInApp, "wiki", Some("8"));
+    let [one, other] = ["ad-1", "ad-2"].map(|directory| planned(Kind::ResolveOnPremises, directory, None));
+    let found = planned(Kind::DisableOnPremises, "ad-1", Some("7"));
+    let late = planned(Kind::DisableOnPremises, "ad-2", Some("8"));
     let disable = planned(Kind::DisableSignIn, "m365", None);
-    let [crm_id, wiki_id, found_id, late_id, disable_id] = [&crm, &wiki, &found, &late, &disable].map(|task| task.id);
+    let [one_id, other_id, found_id, late_id, disable_id] = [&one, &other, &found, &late, &disable].map(|task| task.id);
     let plan = Event::CasePlanned {
-        tasks: vec![crm, wiki, disable],
+        tasks: vec![one, other, disable],
         unserved: Vec::new(),
     };
     let finds = |by, task| Event::TasksFound {
@@ -370,10 +370,10 @@ fn access_is_open_while_whoever_finds_what_cuts_it_has_not_looked_and_is_cut_onc
     let steps = [
         (vec![plan], true),
         (vec![settled(disable_id)], true),
-        (vec![finds(crm_id, found), settled(crm_id)], true),
+        (vec![finds(one_id, found), settled(one_id)], true),
         (vec![settled(found_id)], true),
-        (vec![settled(wiki_id)], false),
-        (vec![finds(wiki_id, late)], true),
+        (vec![settled(other_id)], false),
+        (vec![finds(other_id, late)], true),
         (vec![settled(late_id)], false),
         (vec![reopened], true),
         (vec![settled(disable_id)], false),
@@ -385,7 +385,7 @@ fn access_is_open_while_whoever_finds_what_cuts_it_has_not_looked_and_is_cut_onc
         metrics.happened(&events, &case);
         assert_eq!(access_is_open(&case), open, "after step {n}");
     }
-    assert_eq!(case.access_cut, Some((NOW.plus(5_000), wiki_id)));
+    assert_eq!(case.access_cut, Some((NOW.plus(5_000), other_id)));
     let text = encode(&registry).unwrap();
     for line in ["count{manner=\"immediate\"} 1\n", "sum{manner=\"immediate\"} 5\n"] {
         let line = format!("offboard_access_cut_duration_seconds_{line}");
@@ -399,8 +399,8 @@ fn where_there_is_nothing_to_cut_no_time_is_measured() {
     use offboard_domain::{Facts, PlannedTask, System};
     let (metrics, registry) = measured(1);
     let mut case = opened(Manner::Immediate, NOW);
-    let app = System::new("crm").unwrap();
-    let look = PlannedTask::new(case.id, Kind::ResolveInApp, &app, None, Facts::default());
+    let directory = System::new("ad").unwrap();
+    let look = PlannedTask::new(case.id, Kind::ResolveOnPremises, &directory, None, Facts::default());
     let id = look.id;
     let plan = Event::CasePlanned {
         tasks: vec![look],
