@@ -11,9 +11,6 @@ const NODES: usize = 3;
 /// How long nodes may take to see each other, and a queue to have a leader.
 const PATIENCE: Patience = Patience(Duration::from_secs(120));
 
-/// How much of what a node wrote says why it did not do what it should.
-const LAST_LINES: usize = 200;
-
 /// A broker of three nodes.
 #[derive(Debug)]
 pub struct RabbitCluster {
@@ -68,27 +65,9 @@ impl RabbitCluster {
         self.nodes.iter().find(|node| node.pid().is_some())
     }
 
-    /// The end of what each node that runs has written, for whoever waited in vain.
-    #[must_use]
-    pub fn output(&self) -> String {
-        let running = self.nodes.iter().filter(|node| node.pid().is_some());
-        let ends: Vec<String> = running
-            .map(|node| {
-                let said = node.output();
-                let lines: Vec<&str> = said.lines().collect();
-                let end = lines.len().saturating_sub(LAST_LINES);
-                format!("{}:\n{}", node.member.name, lines[end..].join("\n"))
-            })
-            .collect();
-        ends.join("\n")
-    }
-
     /// Starts all that do not run, at the same time since they look for each other,
     /// and waits until they are one.
-    ///
-    /// # Errors
-    /// [`StartError`] with what one of them wrote.
-    pub fn start_all(&mut self) -> Result<(), StartError> {
+    fn start_all(&mut self) -> Result<(), StartError> {
         std::thread::scope(|scope| {
             let starting: Vec<_> = self
                 .nodes
